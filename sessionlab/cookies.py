@@ -1,0 +1,375 @@
+"""Read the ``Cookie`` header and write ``Set-Cookie``.  Notebook: 01-cookies.
+
+The rules of this file: it knows nothing of signatures, stores or WSGI. A header is text in which
+each character stands for one byte, as WSGI hands it over (PEP 3333). Reading never raises, whatever
+the browser sent; writing raises ``ValueError`` rather than send a header that a browser would read
+in another way.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Generic, Literal, TypeVar, get_args
+from urllib.parse import quote, unquote
+from wsgiref.handlers import format_date_time
+
+SameSite = Literal["strict", "lax", "none"]
+Priority = Literal["low", "medium", "high"]
+
+# RFC 6265 section 4.1.1: a name is a token, a path any text without controls and semicolons.
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")
+_DOMAIN = re.compile(
+    r"\.?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE
+)
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+_LARGEST_COOKIE = 4096  # bytes; RFC 6265 section 6.1: what every browser keeps
+_LONGEST_AGE = 100 * 366 * 86400  # seconds; a century, so that every expiry is a date
+
+T = TypeVar("T")
+
+
+def parse_cookies(header: str, only: str | None = None) -> list[tuple[str, str]]:
+    """Return the ``(name, value)`` pairs of a ``Cookie`` header, in order, duplicates included.
+
+    Odd neighbours are passed over and cost no other cookie its place. Of a value, the double quotes
+    around it are removed and ``%XX`` is decoded; text that can't be decoded stays as it is. With
+    ``only``, the pairs of that name alone.
+    Source: RFC 6265 section 5.4 for the header; npm's cookie 0.7 for quotes and ``%XX``.
+    """
+    pairs: list[tuple[str, str]] = []
+    for part in header.split(";"):
+        if only is not None and only not in part:
+            continue
+        name, equals, value = part.partition("=")
+        # Space and tab alone: ``strip()`` would also take U+00A0 and so let another name pass for
+        # ours.
+        name = name.strip(" \t")
+        if equals and name and (only is None or name == only):
+            pairs.append((name, _decode(value.strip(" \t"))))
+    return pairs
+
+
+def _decode(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = value[1:-1]
+    if "%" not in value or _BROKEN_ESCAPE.search(value):
+        return value
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        return value
+
+
+def path_matches(request_path: str, cookie_path: str) -> bool:
+    """Return whether a browser sends a cookie of ``cookie_path`` to ``request_path``.
+
+    Source: RFC 6265 section 5.1.4. ``/foo`` matches ``/foo`` and ``/foo/bar``, and not ``/foobar``.
+    """
+    if not request_path.startswith(cookie_path):
+        return False
+    return cookie_path.endswith("/") or request_path[len(cookie_path) :][:1] in ("", "/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CookieOptions:
+    """The attributes a session's cookie starts with.
+
+    ``max_age`` is seconds or a ``timedelta``; ``None`` makes a cookie that goes when the browser
+    closes. ``secure="auto"`` is Secure on https and not on http; ``same_site="auto"`` is None where
+    the cookie is Secure and Lax elsewhere.
+    Raises: ``ValueError`` for a value or a combination that browsers refuse, saying what to write
+    instead.
+    Source: RFC 6265 section 4.1.2; draft-ietf-httpbis-rfc6265bis for SameSite; CHIPS for
+    Partitioned.
+    """
+
+    path: str = "/"
+    domain: str | None = None
+    max_age: float | timedelta | None = None
+    http_only: bool = True
+    secure: bool | Literal["auto"] = "auto"
+    same_site: SameSite | Literal["auto"] | None = "lax"
+    partitioned: bool = False
+    priority: Priority | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str) or not _PATH.fullmatch(self.path):
+            raise ValueError(
+                f"path={self.path!r}: write a path that starts with '/', without ';' or controls"
+            )
+        if self.domain is not None and not _DOMAIN.fullmatch(self.domain):
+            raise ValueError(
+                f"domain={self.domain!r}: write a host name such as 'example.com', or None"
+            )
+        object.__setattr__(self, "max_age", _seconds(self.max_age))
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            # The type counts: 1 == True, and nobody means to write secure=1.
+            if not any(type(value) is type(choice) and value == choice for choice in choices):
+                raise ValueError(f"{name}={value!r}: write one of {', '.join(map(repr, choices))}")
+        if self.secure is not True and (self.same_site == "none" or self.partitioned):
+            wish = "partitioned=True" if self.partitioned else 'same_site="none"'
+            raise ValueError(
+                f"{wish}: browsers drop such a cookie without Secure; write secure=True too"
+            )
+
+    def resolve(self, is_secure: bool) -> "CookieOptions":
+        """Return these options with each ``"auto"`` decided for a request that is secure, or is
+        not."""
+        return _resolve(self, is_secure)
+
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "http_only": (True, False),
+    "secure": (True, False, "auto"),
+    "same_site": (*get_args(SameSite), "auto", None),
+    "partitioned": (True, False),
+    "priority": (*get_args(Priority), None),
+}
+
+
+@lru_cache(maxsize=256)
+def _resolve(options: CookieOptions, is_secure: bool) -> CookieOptions:
+    secure = is_secure if options.secure == "auto" else options.secure
+    same_site = options.same_site
+    if same_site == "auto":
+        same_site = "none" if secure else "lax"
+    return replace(options, secure=secure, same_site=same_site)
+
+
+def _seconds(length: float | timedelta | None) -> float | None:
+    if length is None:
+        return None
+    seconds = length.total_seconds() if isinstance(length, timedelta) else length
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"max_age={length!r}: write seconds, a timedelta, or None")
+    if not 0 < seconds <= _LONGEST_AGE:
+        raise ValueError(
+            f"max_age={length!r}: write more than 0 s, at most a century; destroy() ends a session"
+        )
+    return seconds
+
+
+def format_set_cookie(
+    name: str,
+    value: str,
+    options: CookieOptions = CookieOptions(),
+    *,
+    expires: float | None = None,
+    is_secure: bool = False,
+) -> str:
+    """Return the text of a ``Set-Cookie`` header, at most 4096 bytes.
+
+    Format: ``name=value; Domain; Path; Expires; HttpOnly; Secure; Partitioned; Priority;
+    SameSite``, the value as JavaScript's ``encodeURIComponent`` writes it. ``expires`` is Unix time
+    in seconds; left out, it follows from ``options.max_age`` and the clock. ``is_secure`` is what
+    ``"auto"`` asks.
+    Raises: ``ValueError`` for a name that is no token, a broken ``__Host-`` or ``__Secure-`` rule,
+    or a cookie that is too large.
+    Source: RFC 6265 section 4.1.1; rfc6265bis section 4.1.3 for the prefixes; express-session 1.19
+    for the order.
+    """
+    options = options.resolve(is_secure)
+    _check_name(name, options)
+    age = _seconds(options.max_age)
+    if expires is None and age is not None:
+        expires = time.time() + age
+    escaped = quote(value, safe="-_.!~*'()")
+    parts = [
+        f"{name}={escaped}",
+        options.domain and f"Domain={options.domain}",
+        f"Path={options.path}",
+        expires is not None and f"Expires={format_date_time(expires)}",
+        options.http_only and "HttpOnly",
+        options.secure and "Secure",
+        options.partitioned and "Partitioned",
+        options.priority and f"Priority={options.priority.capitalize()}",
+        options.same_site and f"SameSite={options.same_site.capitalize()}",
+    ]
+    text = "; ".join(part for part in parts if part)
+    if len(text) > _LARGEST_COOKIE:
+        raise ValueError(
+            f"a cookie of {len(text)} bytes: browsers keep {_LARGEST_COOKIE}; shorten name, value or path"
+        )
+    return text
+
+
+def _check_name(name: str, options: CookieOptions) -> None:
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"name={name!r}: write letters, digits and !#$%&'*+-.^_`|~ only, at least one"
+        )
+    prefix = name.lower()  # browsers compare the prefixes without regard to case
+    if prefix.startswith(("__host-", "__secure-")) and options.secure is not True:
+        raise ValueError(f"name={name!r}: a cookie of this name must be Secure; write secure=True")
+    if prefix.startswith("__host-") and (options.path != "/" or options.domain is not None):
+        raise ValueError(f"name={name!r}: a __Host- cookie has path='/' and no domain")
+
+
+class _Attribute(Generic[T]):
+    """One of the options, to be read and changed on the cookie of a single session."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, cookie: "SessionCookie", owner: type) -> T:
+        value: T = getattr(cookie.options, self._name)
+        return value
+
+    def __set__(self, cookie: "SessionCookie", value: T) -> None:
+        change: dict[str, Any] = {self._name: value}
+        cookie.options = replace(cookie.options, **change)  # which checks it
+
+
+class SessionCookie:
+    """The cookie of one session. Changing it changes this session alone: ``session.cookie.max_age =
+    30 * 86400``.
+
+    ``expires`` is Unix time in seconds, ``max_age`` the seconds that are left of it and
+    ``original_max_age`` what it was set to; each is None for a cookie that goes when the browser
+    closes. A changed attribute is checked at once.
+    Source: express-session 1.19, session/cookie.js (there in milliseconds).
+    """
+
+    __slots__ = ("_expires", "_now", "options")
+
+    path = _Attribute[str]()
+    domain = _Attribute[str | None]()
+    http_only = _Attribute[bool]()
+    secure = _Attribute[bool | Literal["auto"]]()
+    same_site = _Attribute[SameSite | Literal["auto"] | None]()
+    partitioned = _Attribute[bool]()
+    priority = _Attribute[Priority | None]()
+
+    def __init__(
+        self, options: CookieOptions = CookieOptions(), now: Callable[[], float] = time.time
+    ) -> None:
+        self.options = options
+        self._now = now
+        self.touch()
+
+    @property
+    def original_max_age(self) -> float | None:
+        return _seconds(self.options.max_age)
+
+    @property
+    def expires(self) -> float | None:
+        return self._expires
+
+    @expires.setter
+    def expires(self, moment: float | None) -> None:
+        self.max_age = None if moment is None else moment - self._now()
+
+    @property
+    def max_age(self) -> float | None:
+        return None if self._expires is None else self._expires - self._now()
+
+    @max_age.setter
+    def max_age(self, length: float | timedelta | None) -> None:
+        self.options = replace(self.options, max_age=length)
+        self.touch()
+
+    def touch(self) -> None:
+        """Put the remaining age back to ``original_max_age``."""
+        age = self.original_max_age
+        self._expires = None if age is None else self._now() + age
+
+    def to_json(self, is_secure: bool) -> dict[str, Any]:
+        """Return the ``cookie`` object of a stored record: express-session's members in its order,
+        ages in ms."""
+        options, age = self.options.resolve(is_secure), self.original_max_age
+        members = {
+            "originalMaxAge": None if age is None else round(age * 1000),
+            "partitioned": options.partitioned or None,
+            "priority": options.priority,
+            "expires": None if self._expires is None else _to_iso(self._expires),
+            "secure": options.secure,
+            "httpOnly": options.http_only,
+            "domain": options.domain,
+            "path": options.path,
+            "sameSite": options.same_site,
+        }
+        return {
+            key: value for key, value in members.items() if value is not None or key in _NULLABLE
+        }
+
+    @classmethod
+    def from_json(
+        cls,
+        members: dict[str, Any],
+        expires_at: float,
+        options: CookieOptions,
+        now: Callable[[], float],
+    ) -> "SessionCookie":
+        """Return the cookie that a record describes.
+
+        ``expires_at`` is the store's own word on when the record ends, which counts: a store that
+        renews a record need not rewrite the text. What ``options`` leave to ``"auto"`` stays open,
+        but a cookie that was Secure stays so.
+        Raises: ``ValueError`` or ``TypeError`` for members that describe no cookie.
+        """
+        get = members.get
+        attributes = [
+            get("path"),
+            get("domain"),
+            get("originalMaxAge"),
+            get("httpOnly", True),
+            get("secure"),
+        ]
+        attributes += [get("sameSite"), get("partitioned"), get("priority")]
+        cookie = cls(
+            _read_options(*attributes, options.secure == "auto", options.same_site == "auto"), now
+        )
+        if text := get("expires"):
+            datetime.fromisoformat(text)
+            cookie._expires = expires_at
+        return cookie
+
+
+@lru_cache(maxsize=256)
+def _read_options(
+    path: Any,
+    domain: Any,
+    age: Any,
+    http_only: Any,
+    secure: Any,
+    same_site: Any,
+    partitioned: Any,
+    priority: Any,
+    is_secure_auto: bool,
+    is_same_site_auto: bool,
+) -> CookieOptions:
+    if same_site is True:
+        same_site = "strict"  # as express-session has it
+    same_site = same_site.lower() if same_site else None
+    is_secure = bool(
+        secure or partitioned or same_site == "none"
+    )  # browsers want Secure with either
+    return CookieOptions(
+        path="/" if path is None else path,
+        domain=domain or None,
+        max_age=age / 1000 if age else None,
+        http_only=bool(http_only),
+        secure=is_secure or ("auto" if is_secure_auto else False),
+        same_site="auto" if is_same_site_auto else same_site,
+        partitioned=bool(partitioned),
+        priority=priority or None,
+    )
+
+
+# ``null`` is written for these two, as express-session does; other members that are not set are
+# left out.
+_NULLABLE = ("originalMaxAge", "expires")
+
+
+def _to_iso(moment: float) -> str:
+    return (
+        datetime.fromtimestamp(moment, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
