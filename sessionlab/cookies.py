@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar, get_args
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 from wsgiref.handlers import format_date_time
 
 SameSite = Literal["strict", "lax", "none"]
@@ -60,7 +60,7 @@ def _decode(value: str) -> str:
     if "%" not in value or _BROKEN_ESCAPE.search(value):
         return value
     try:
-        return unquote(value, errors="strict")
+        return unquote_to_bytes(value).decode()
     except UnicodeDecodeError:
         return value
 
@@ -194,7 +194,7 @@ def format_set_cookie(
     text = "; ".join(part for part in parts if part)
     if len(text) > _LARGEST_COOKIE:
         raise ValueError(
-            f"a cookie of {len(text)} bytes: browsers keep {_LARGEST_COOKIE}; shorten name, value or path"
+            f"a cookie of {len(text)} bytes, where browsers keep {_LARGEST_COOKIE}: shorten it"
         )
     return text
 
@@ -313,50 +313,39 @@ class SessionCookie:
         but a cookie that was Secure stays so.
         Raises: ``ValueError`` or ``TypeError`` for members that describe no cookie.
         """
-        get = members.get
-        attributes = [
-            get("path"),
-            get("domain"),
-            get("originalMaxAge"),
-            get("httpOnly", True),
-            get("secure"),
-        ]
-        attributes += [get("sameSite"), get("partitioned"), get("priority")]
-        cookie = cls(
-            _read_options(*attributes, options.secure == "auto", options.same_site == "auto"), now
-        )
-        if text := get("expires"):
+        autos = options.secure == "auto", options.same_site == "auto"
+        cookie = cls(_read_options(*map(members.get, _MEMBERS), *autos), now)
+        if text := members.get("expires"):
             datetime.fromisoformat(text)
             cookie._expires = expires_at
         return cookie
 
 
+_MEMBERS = (
+    "path",
+    "domain",
+    "originalMaxAge",
+    "httpOnly",
+    "secure",
+    "sameSite",
+    "partitioned",
+    "priority",
+)
+
+
 @lru_cache(maxsize=256)
-def _read_options(
-    path: Any,
-    domain: Any,
-    age: Any,
-    http_only: Any,
-    secure: Any,
-    same_site: Any,
-    partitioned: Any,
-    priority: Any,
-    is_secure_auto: bool,
-    is_same_site_auto: bool,
-) -> CookieOptions:
-    if same_site is True:
-        same_site = "strict"  # as express-session has it
-    same_site = same_site.lower() if same_site else None
-    is_secure = bool(
-        secure or partitioned or same_site == "none"
-    )  # browsers want Secure with either
+def _read_options(*members: Any) -> CookieOptions:
+    same_site: Any
+    path, domain, age, http_only, secure, same_site, partitioned, priority, *autos = members
+    same_site = "strict" if same_site is True else same_site.lower() if same_site else None
+    is_secure = bool(secure or partitioned or same_site == "none")  # browsers want it with either
     return CookieOptions(
         path="/" if path is None else path,
         domain=domain or None,
         max_age=age / 1000 if age else None,
-        http_only=bool(http_only),
-        secure=is_secure or ("auto" if is_secure_auto else False),
-        same_site="auto" if is_same_site_auto else same_site,
+        http_only=http_only is not False,
+        secure=is_secure or ("auto" if autos[0] else False),
+        same_site="auto" if autos[1] else same_site,
         partitioned=bool(partitioned),
         priority=priority or None,
     )

@@ -28,20 +28,13 @@ Headers = list[tuple[str, str]]
 
 _SESSION = "sessionlab.session"
 _MOST_COOKIES = 8  # of our name that are tried, each at the price of one HMAC a secret
-_FEWEST_BYTES = 32  # of a secret: as long as the hash, RFC 2104 section 3
+_FEWEST_BYTES = 32  # of a secret; RFC 2104 section 3: as many as the hash has
 _LONGEST_TIMEOUT = 100 * 366 * 86400  # seconds
-_STORE_METHODS = ("get", "create", "replace", "touch", "destroy")
-_WELL_KNOWN = frozenset(
-    [
-        "my-secret",
-        "mysecret",
-        "keyboard cat",
-        "secret",
-        "shhhh, very secret",
-        "your-secret-key",
-        "changeme",
-    ]
+_WELL_KNOWN = (  # long enough, and on the lists that attackers try first
+    "your-super-secret-session-key-here",
+    "this-is-a-secret-key-change-in-production",
 )
+_STORE_METHODS = ("get", "create", "replace", "touch", "destroy")
 
 
 class WeakSecretWarning(UserWarning):
@@ -51,19 +44,16 @@ class WeakSecretWarning(UserWarning):
 class SessionMiddleware:
     """Gives each request of a WSGI application its session, as ``environ["sessionlab.session"]``.
 
-    In Bottle that is ``request.session``. Each request is also told what became of its session, and
-    why, in ``environ["sessionlab.decision"]`` (a ``Decision``).
+    In Bottle, that is ``request.session``. What became of the session, and why, is afterwards in
+    ``environ["sessionlab.decision"]``, a ``Decision``.
 
-    ``secret``: one, or several with the newest first: the first signs, all verify. 32 bytes or
-    more.
-    ``name``, ``cookie``: the cookie's name and its ``CookieOptions``, or a callable from the
-    environ to them.
-    ``genid``: makes the session ids. ``proxy``: believe ``X-Forwarded-Proto``.
-    ``resave``, ``rolling``, ``save_uninitialized``: see ``Options``. ``idle_timeout``,
-    ``absolute_timeout``: see ``SessionSettings``. ``touch_after``: seconds; a read renews the
-    record when that moves its expiry by more.
-    Raises: ``ValueError`` or ``TypeError`` for settings that can't work, saying what to write
-    instead.
+    ``secret``: one, or several, newest first; the first signs, all verify. 32 bytes or more.
+    ``name``, ``cookie``: the cookie's name and its options, or a function from the environ to them.
+    ``resave``, ``rolling``, ``save_uninitialized``: see ``Options``.
+    ``genid``, ``idle_timeout``, ``absolute_timeout``, ``now``: see ``SessionSettings``.
+    ``proxy``: whether to believe ``X-Forwarded-Proto``, which any client can send.
+    ``touch_after``: a read renews the record if its expiry moves by more than these seconds.
+    Raises: ``ValueError`` or ``TypeError`` for what can't work, saying what to write instead.
     """
 
     def __init__(
@@ -85,46 +75,18 @@ class SessionMiddleware:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.app = app
-        self.secrets = _checked_secrets(secret)
-        self.store = MemoryStore(now=now) if store is None else store  # an empty store may be false
+        self.secrets = _check_secrets(secret)
+        self.store = MemoryStore(now) if store is None else store  # an empty store may be false
         self.name = name
-        self.options = Options(
-            resave=resave, rolling=rolling, save_uninitialized=save_uninitialized
-        )
+        self.options = Options(resave, rolling, save_uninitialized)
         self.proxy = proxy
         self.touch_after = touch_after
         self._choose_cookie = cookie if callable(cookie) else None
-        self._settings = SessionSettings(
-            cookie=CookieOptions() if callable(cookie) else cookie,
-            genid=genid,
-            idle_timeout=idle_timeout,
-            absolute_timeout=absolute_timeout,
-            now=now,
-        )
-        self._secure_settings = replace(self._settings, is_secure=True)
-        self._check()
-
-    def _check(self) -> None:
-        settings = self._settings
-        missing = [name for name in _STORE_METHODS if not callable(getattr(self.store, name, None))]
-        if missing:
-            raise TypeError(f"store={self.store!r} has no {missing[0]}(): write MemoryStore(), say")
-        for name, value in {**self.options._asdict(), "proxy": self.proxy}.items():
-            if not isinstance(value, bool):
-                raise TypeError(f"{name}={value!r}: write True or False")
-        for name, function in {"genid": settings.genid, "now": settings.now}.items():
-            if not callable(function):
-                raise TypeError(f"{name}={function!r}: write a function without arguments")
-        if not isinstance(settings.cookie, CookieOptions):
-            raise TypeError(f"cookie={settings.cookie!r}: write CookieOptions(path='/', ...)")
-        _check_seconds("idle_timeout", settings.idle_timeout)
-        if settings.absolute_timeout is not None:
-            _check_seconds("absolute_timeout", settings.absolute_timeout)
-        if self.touch_after != 0:
-            _check_seconds("touch_after", self.touch_after)
-        if self._choose_cookie is None:
-            # A cookie as the first visitor will get it: too long, or of a bad name, it fails here.
-            format_set_cookie(self.name, "s:" + sign("x" * 32, ""), settings.cookie)
+        fixed = CookieOptions() if callable(cookie) else cookie
+        times = {"idle_timeout": idle_timeout, "absolute_timeout": absolute_timeout}
+        self.settings = SessionSettings(cookie=fixed, genid=genid, now=now, **times)  # type: ignore[arg-type]
+        self._secure_settings = replace(self.settings, is_secure=True)
+        _check(self, {**times, "touch_after": touch_after})
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -138,34 +100,28 @@ class SessionMiddleware:
     def _settings_for(self, environ: "WSGIEnvironment") -> SessionSettings:
         is_secure = environ["wsgi.url_scheme"] == "https"
         if self.proxy and not is_secure:
-            # Proxies append; the first is what the browser spoke, if each of them can be trusted.
             scheme = environ.get("HTTP_X_FORWARDED_PROTO", "").split(",")[0]
             is_secure = scheme.strip().lower() == "https"
-        settings = self._secure_settings if is_secure else self._settings
+        settings = self._secure_settings if is_secure else self.settings
         if self._choose_cookie is None:
             return settings
         return replace(settings, cookie=self._choose_cookie(environ))
 
     def load(self, environ: "WSGIEnvironment", settings: SessionSettings) -> tuple[Session, bool]:
-        """Return the session of a request, and whether its cookie was signed with a retired secret.
+        """Return the session of a request, and whether a retired secret had signed its cookie.
 
-        Every cookie of our name is tried, for a stale or forged one must not hide the good one. An
-        id that the store does not know is never taken over.
-        Raises: ``StoreError``.
+        Every cookie of our name is tried: a stale or forged one must not hide the good one. An id
+        that the store does not know is never taken over. Raises: ``StoreError``.
         """
         for value in self.cookies(environ):
-            if not value.startswith("s:"):
-                continue
             try:
-                session_id = unsign(value[2:], self.secrets)
+                session_id = unsign(value[2:], self.secrets) if value.startswith("s:") else ""
             except BadSignature:
                 continue
             session = Session.load(self.store, session_id, settings) if session_id else None
             if session is not None:
-                is_retired = (
-                    len(self.secrets) > 1 and sign(session_id, self.secrets[0]) != value[2:]
-                )
-                return session, is_retired
+                newest, *retired = self.secrets
+                return session, bool(retired) and sign(session_id, newest) != value[2:]
         return Session(self.store, settings), False
 
     def cookies(self, environ: "WSGIEnvironment") -> list[str]:
@@ -182,30 +138,30 @@ class _Exchange:
         middleware: SessionMiddleware,
         environ: "WSGIEnvironment",
         settings: SessionSettings,
-        start_response: "StartResponse",
+        server_start: "StartResponse",
     ) -> None:
         self._middleware = middleware
         self._environ = environ
         self._settings = settings
-        self._server_start = start_response
+        self._server_start = server_start
         self._status: str | None = None
         self._is_sent = False
-        self._refusal: list[bytes] | None = None  # the body of a 503 or 409 that went out instead
+        self._refusal: list[bytes] | None = None  # the body of a 503 or 409 sent in its place
 
     def run(self) -> Iterable[bytes]:
         environ = self._environ
         try:
             self._session, self._is_retired = self._middleware.load(environ, self._settings)
         except StoreError as error:
-            return self._refuse("503 Service Unavailable", "the session could not be loaded", error)
+            return self._refuse("503 Service Unavailable", "the session can't be loaded", error)
         environ[_SESSION] = environ["bottle.request.ext.session"] = self._session
-        body = self._middleware.app(environ, self._start_response)
+        body = self._middleware.app(environ, self._start)
         if type(body) is list:  # all is said, and there is nothing to close
             self._send()
             return body if self._refusal is None else self._refusal
-        return _Body(body, self.stream(body))
+        return _Body(body, self._stream(body))
 
-    def _start_response(
+    def _start(
         self, status: str, headers: Headers, exc_info: Any = None
     ) -> Callable[[bytes], object]:
         if self._is_sent:
@@ -221,10 +177,9 @@ class _Exchange:
         if self._refusal is None:
             self._server_write(chunk)
 
-    def stream(self, body: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass the chunks on; the first one waits until the session is stored."""
+    def _stream(self, body: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in body:
-            if not self._is_sent and chunk:
+            if chunk and not self._is_sent:
                 self._send()
             if self._refusal is not None:
                 break
@@ -240,24 +195,19 @@ class _Exchange:
         if self._status is None:
             raise AssertionError("the application sent a body before it called start_response")
         try:
-            cookies = self._commit()
+            headers = self._complete(self._headers, self._commit())
         except StoreError as error:
-            self._refusal = self._refuse(
-                "503 Service Unavailable", "the session could not be stored", error
-            )
+            text = "the session can't be stored; nothing was changed"
+            self._refusal = self._refuse("503 Service Unavailable", text, error)
         except SessionGone as error:
-            self._refusal = self._refuse(
-                "409 Conflict", "the session ended meanwhile; nothing was changed", error
-            )
+            text = "the session ended meanwhile; nothing was changed"
+            self._refusal = self._refuse("409 Conflict", text, error)
         else:
-            self._server_write = self._server_start(
-                self._status, self._complete(self._headers, cookies)
-            )
+            self._server_write = self._server_start(self._status, headers)
         self._is_sent = True
 
-    def _commit(self) -> list[str]:
-        """Store or renew the session as ``policy`` decides, and return the ``Set-Cookie`` texts
-        that are due."""
+    def _commit(self) -> str | None:
+        """Do with the session what is decided, and return the ``Set-Cookie`` text that is due."""
         session, facts = self._session, self._facts()
         decision = self._decide(facts)
         try:
@@ -269,26 +219,23 @@ class _Exchange:
             decision = self._decide(facts._replace(is_gone=True))
             if facts.is_modified:
                 raise
-        name, cookie = self._middleware.name, session.cookie_options
         if decision.clear_cookie:
-            return [
-                format_set_cookie(name, "", cookie, expires=0, is_secure=self._settings.is_secure)
-            ]
-        if not decision.set_cookie:
-            return []
-        value = "s:" + sign(session.id, self._middleware.secrets[0])
-        expires = session.cookie.expires
-        return [
-            format_set_cookie(
-                name, value, cookie, expires=expires, is_secure=self._settings.is_secure
-            )
-        ]
+            return self._format_cookie("", expires=0)
+        if decision.set_cookie:
+            value = "s:" + sign(session.id, self._middleware.secrets[0])
+            return self._format_cookie(value, session.cookie.expires)
+        return None
+
+    def _format_cookie(self, value: str, expires: float | None) -> str:
+        name, options = self._middleware.name, self._session.cookie_options
+        is_secure = self._settings.is_secure
+        return format_set_cookie(name, value, options, expires=expires, is_secure=is_secure)
 
     def _facts(self) -> Facts:
-        session, options = self._session, self._middleware.options
-        if self._is_retired or options.resave or options.rolling:
-            session.look()  # what is due may depend on what nobody has read yet
-        changes = session.changes()
+        session, options, settings = self._session, self._middleware.options, self._settings
+        if options.resave or options.rolling or self._is_retired or settings.absolute_timeout:
+            session.look()  # what is due depends on what nobody may have read yet
+        changes, cookie = session.changes(), session.cookie_options
         return Facts(
             is_new=session.is_new,
             is_modified=changes.is_modified,
@@ -296,10 +243,10 @@ class _Exchange:
             is_saved=changes.is_saved,
             was_saved=session.was_saved,
             is_destroyed=session.is_destroyed,
-            has_expiry=session.has_expiry,
+            has_expiry=cookie.max_age is not None,
             is_touch_due=not session.is_new and session.needs_touch(self._middleware.touch_after),
             is_secret_retired=self._is_retired,
-            is_insecure=session.cookie_options.secure is True and not self._settings.is_secure,
+            is_insecure=cookie.secure is True and not settings.is_secure,
             had_cookie=session.is_destroyed and bool(self._middleware.cookies(self._environ)),
         )
 
@@ -311,45 +258,38 @@ class _Exchange:
                 logger.debug("%s: %s, %s", part, "yes" if verdict else "no", verdict.why)
         return decision
 
-    def _complete(self, headers: Headers, cookies: list[str]) -> Headers:
-        if cookies:
-            ours = self._middleware.name + "="
-            headers = [header for header in headers if not _sets_cookie(header, ours)]
-        varies = ",".join(value for name, value in headers if name.lower() == "vary")
-        if not {"cookie", "*"} & {value.strip().lower() for value in varies.split(",")}:
-            headers = [
-                *headers,
-                ("Vary", "Cookie"),
-            ]  # or a shared cache hands one visitor's page to the next
-        return headers + [("Set-Cookie", text) for text in cookies]
+    def _complete(self, headers: Headers, cookie: str | None) -> Headers:
+        vary = ",".join([value for name, value in headers if name.lower() == "vary"]).lower()
+        if "cookie" not in vary and "*" not in vary:
+            # Or a shared cache hands one visitor's page to the next.
+            headers = [*headers, ("Vary", "Cookie")]
+        if cookie is None:
+            return headers
+        ours = self._middleware.name + "="
+        return [*(pair for pair in headers if not _sets(pair, ours)), ("Set-Cookie", cookie)]
 
     def _refuse(self, status: str, text: str, error: Exception) -> list[bytes]:
-        # No word of the cause to the visitor, and no cookie is touched: nobody is logged out by an
-        # outage.
+        # No word of the cause to the visitor, and no cookie: an outage logs nobody out.
         logger.error("%s: %s (%s)", status, text, error)
-        body = [] if self._environ["REQUEST_METHOD"] == "HEAD" else [f"{status}: {text}\n".encode()]
-        length = str(sum(map(len, body)))
-        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", length)]
+        is_head = self._environ["REQUEST_METHOD"] == "HEAD"
+        body = b"" if is_head else f"{status}: {text}\n".encode()
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+        ]
         self._server_start(status, [*headers, ("Cache-Control", "no-store"), ("Vary", "Cookie")])
-        return body
+        return [body]
 
     def _finish(self) -> None:
         # A body that comes in pieces may change the session after its first byte.
         session, changes = self._session, self._session.changes()
-        if (
-            not self._refusal
-            and changes.is_modified
-            and not changes.is_saved
-            and not session.is_destroyed
-        ):
-            logger.warning(
-                "a session changed after the first byte: its cookie can't follow any more"
-            )
+        if changes.is_modified and not (changes.is_saved or session.is_destroyed or self._refusal):
+            logger.warning("a session changed after the first byte: its cookie can't change now")
             session.save()
 
 
 class _Body:
-    """What the server iterates over and closes, once each."""
+    """What the server iterates over and closes."""
 
     def __init__(self, body: Iterable[bytes], chunks: Iterator[bytes]) -> None:
         self._body = body
@@ -359,38 +299,45 @@ class _Body:
         return self._chunks
 
     def close(self) -> None:
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        if hasattr(self._body, "close"):
+            self._body.close()
 
 
-def _sets_cookie(header: tuple[str, str], start: str) -> bool:
-    name, value = header
-    return name.lower() == "set-cookie" and value.lstrip(" \t").startswith(start)
+def _sets(header: tuple[str, str], start: str) -> bool:
+    return header[0].lower() == "set-cookie" and header[1].lstrip(" \t").startswith(start)
 
 
-def _check_seconds(name: str, seconds: float) -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"{name}={seconds!r}: write seconds, as a number")
-    if not 0 < seconds <= _LONGEST_TIMEOUT:
-        raise ValueError(f"{name}={seconds!r}: write more than 0 s and at most 100 years")
-
-
-def _checked_secrets(secret: str | Sequence[str]) -> list[str]:
-    secrets = [secret] if isinstance(secret, str) else list(secret)
-    if not secrets or not all(secrets):
-        raise ValueError(
-            "secret is empty: write 32 random bytes, as secrets.token_hex(32) returns them"
-        )
+def _check_secrets(secret: str | Sequence[str]) -> list[str]:
+    secrets = [secret] if isinstance(secret, str) else list(secret or ())
     for text in secrets:
         if not isinstance(text, str):
-            raise TypeError(
-                f"a secret is {type(text).__name__}: write text (for bytes, their .hex())"
-            )
+            raise TypeError(f"a secret of type {type(text).__name__}: write text; of bytes, .hex()")
+    if not all(secrets) or not secrets:
+        raise ValueError("secret is empty: write what secrets.token_hex(32) once returned")
     if len(secrets[0].encode()) < _FEWEST_BYTES or secrets[0] in _WELL_KNOWN:
-        warnings.warn(
-            "the secret can be guessed: write secrets.token_hex(32)",
-            WeakSecretWarning,
-            stacklevel=3,
-        )
+        advice = "the secret can be guessed: write what secrets.token_hex(32) once returned"
+        warnings.warn(advice, WeakSecretWarning, stacklevel=3)
     return secrets
+
+
+def _check(middleware: SessionMiddleware, times: dict[str, float | None]) -> None:
+    settings, store = middleware.settings, middleware.store
+    for method in _STORE_METHODS:
+        if not callable(getattr(store, method, None)):
+            raise TypeError(f"store={store!r} has no {method}(): write MemoryStore(), say")
+    for name, value in {**middleware.options._asdict(), "proxy": middleware.proxy}.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name}={value!r}: write True or False")
+    for name, value in times.items():
+        if not isinstance(value, int | float | None) or isinstance(value, bool):
+            raise TypeError(f"{name}={value!r}: write seconds, as a number")
+        is_off = value == 0 if name == "touch_after" else value is None and name != "idle_timeout"
+        if not is_off and not 0 < (value or 0) <= _LONGEST_TIMEOUT:
+            raise ValueError(f"{name}={value!r}: write seconds, more than 0 and at most a century")
+    for name, value in {"genid": settings.genid, "now": settings.now}.items():
+        if not callable(value):
+            raise TypeError(f"{name}={value!r}: write a function without arguments")
+    if not isinstance(settings.cookie, CookieOptions):
+        raise TypeError(f"cookie={settings.cookie!r}: write CookieOptions(path='/', ...)")
+    if middleware._choose_cookie is None:  # the first visitor's cookie: if it is bad, it fails here
+        format_set_cookie(middleware.name, "s:" + sign("x" * 32, ""), settings.cookie)

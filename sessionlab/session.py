@@ -24,19 +24,19 @@ logger = logging.getLogger("sessionlab")
 
 T = TypeVar("T")
 Data = dict[str, Any]
+Form = tuple[str, CookieOptions]  # two sessions are the same if data, as text, and cookie are
 
-CREATED = "sessionlab.createdAt"  # ms since 1970, kept beside the data where there is an absolute time-out
-_RESERVED = ("cookie", CREATED)  # express-session keeps the cookie under the first
 _START = '{"cookie":'
-_AGE = re.compile(r'\{"cookie":\{"originalMaxAge":(null|[1-9][0-9]{0,12})[,}]')
+_CREATED = "sessionlab.createdAt"  # ms since 1970, beside the data where there is an absolute limit
+_AGE = re.compile(_START + r'\{"originalMaxAge":(null|[1-9][0-9]{0,12})[,}]')
+_HALF = re.compile("[\ud800-\udfff]")  # half a character, as JavaScript's slice() leaves behind
 _ENDED = "null"  # stands where a session was, while its data moves to another id
 _TRIES = 100
 _LONGEST_PAUSE = 0.05  # seconds
 
 
 class SessionGone(Exception):
-    """The session has ended, by this request or by another one: nothing can be kept in it any
-    more."""
+    """The session has ended, by this request or by another: nothing can be kept in it any more."""
 
 
 class BadRecord(ValueError):
@@ -51,10 +51,8 @@ def new_session_id() -> str:
 def encode_record(cookie: Data, data: Data) -> str:
     """Return the text of a record: compact JSON, the cookie first.
 
-    Raises: ``TypeError`` or ``ValueError`` that names the key of a value that JSON can't hold.
+    Raises: ``TypeError`` or ``ValueError`` that names the key of a value which JSON can't hold.
     """
-    if "cookie" in data:
-        raise ValueError("session['cookie']: the record keeps the cookie there; use another key")
     return _join(cookie, encode_data(data))
 
 
@@ -68,28 +66,22 @@ def decode_record(text: str) -> tuple[Data, Data]:
 
 
 def encode_data(data: Data) -> str:
-    """Return the data alone as compact JSON, its keys in their order: equal text means an unchanged
-    session."""
+    """Return the data alone as compact JSON, its keys in their order.
+
+    Raises: ``TypeError`` or ``ValueError`` that names the key of a value which JSON can't hold.
+    """
     try:
         text = _ENCODER.encode(data)
     except (TypeError, ValueError, RecursionError):
-        for key, value in data.items():
-            try:
-                _explain({key: value}, "session")
-            except RecursionError:
-                raise ValueError(
-                    f"session[{key!r}] holds itself, or is nested too deep for JSON"
-                ) from None
+        _explain(data)
         raise
     return text if text.isascii() else _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def merge(base: Data, mine: Data, theirs: Data) -> Data:
-    """Return ``theirs`` with the top-level keys laid over it in which ``mine`` differs from
-    ``base``.
+    """Return ``theirs``, with the top-level keys laid over it in which ``mine`` left ``base``.
 
-    A key that ``mine`` deleted is deleted. Values are compared as JSON, in which ``1`` is not
-    ``true``.
+    A key that ``mine`` deleted is deleted. Values are compared as JSON, where 1 is not true.
     """
     merged = dict(theirs)
     for key, value in mine.items():
@@ -100,26 +92,24 @@ def merge(base: Data, mine: Data, theirs: Data) -> Data:
     return merged
 
 
-def _join(cookie: Data, data_text: str) -> str:
-    comma = "" if data_text == "{}" else ","
-    return f"{_START}{_ENCODER.encode(cookie)}{comma}{data_text[1:]}"
-
-
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON, and Express answers 500 to it")
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
-_HALF = re.compile("[\ud800-\udfff]")  # JavaScript cuts text there, and writes the half as \\ud83d
+
+
+def _join(cookie: Data, data_text: str) -> str:
+    comma = "" if data_text == "{}" else ","
+    return f"{_START}{_ENCODER.encode(cookie)}{comma}{data_text[1:]}"
 
 
 def _split(text: str) -> tuple[Data, str]:
     # The cookie and the text of the data. What was written here, or by Express, begins with the
-    # cookie: then the rest of the text *is* the data, and ``encode_data`` need not be run to find
-    # what it returned.
+    # cookie; then the rest of the text *is* that of the data, which need not be encoded to compare.
     try:
-        text.isascii() or text.encode()  # half a surrogate pair, raw, could never be stored again
+        text.isascii() or text.encode()  # a raw half of a character could never be stored again
         if text.startswith(_START):
             cookie, end = _DECODER.raw_decode(text, len(_START))
             data_text = "{" + text[end:].removeprefix(",")
@@ -127,7 +117,7 @@ def _split(text: str) -> tuple[Data, str]:
             data = _DECODER.decode(text)
             cookie, data_text = data.pop("cookie"), encode_data(data)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadRecord("no session in JSON") from error
+        raise BadRecord("it is no session in JSON") from error
     if not isinstance(cookie, dict):
         raise BadRecord("its cookie is no object")
     return cookie, data_text
@@ -137,35 +127,33 @@ def _decode_data(data_text: str) -> Data:
     try:
         data: Data = _DECODER.decode(data_text)
     except (ValueError, RecursionError) as error:
-        raise BadRecord("no session in JSON") from error
+        raise BadRecord("it is no session in JSON") from error
     if "cookie" in data:
         raise BadRecord("it has two cookies")
     return data
 
 
-def _explain(value: object, name: str) -> None:
+def _explain(value: object, name: str = "session") -> None:
     # Say which value JSON can't hold; the encoder knows, and does not tell.
+    if name.count("[") > 500:
+        raise ValueError(f"{name[:60]}... holds itself, or is nested too deep for JSON")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise TypeError(
-                    f"{name} has the key {key!r}: keys in JSON are text; write {str(key)!r}"
-                )
+                raise TypeError(f"{name} has the key {key!r}: keys are text; write {str(key)!r}")
             _explain(item, f"{name}[{key!r}]")
-    elif isinstance(value, (list, tuple)):
+    elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             _explain(item, f"{name}[{index}]")
-    elif isinstance(value, (str, int, float)) or value is None:
+    elif isinstance(value, str | int | float) or value is None:
         try:
             _ENCODER.encode(value)
-        except ValueError as error:
-            raise ValueError(
-                f"{name}: JSON has no such number ({error}); store it as text"
-            ) from None
+        except ValueError:
+            raise ValueError(f"{name} is a number that JSON can't hold: store text") from None
     else:
         kind = type(value).__name__
         raise TypeError(
-            f"{name} is a {kind}, which JSON can't hold: store text, numbers, lists or dicts"
+            f"{name} is a {kind}, which JSON can't hold: store text, numbers, lists, dicts"
         )
 
 
@@ -184,33 +172,29 @@ class SessionSettings:
     """What ``"auto"`` in the cookie's options asks: did this request come over https?"""
 
 
-class Session(MutableMapping[str, Any]):
-    """The data of one visitor: a mapping from text to values that JSON can hold, and the means to
-    store it.
+class Changes(NamedTuple):
+    """What became of a session since it was loaded; a change of its cookie is a change."""
 
-    A change to something nested counts as a change; there is no flag to set. ``save``, ``reload``,
-    ``touch``, ``destroy`` and ``regenerate`` act at once; the middleware does what is left when the
-    response begins. Two requests that change different keys both keep their changes; of two that
-    change the same key, the last one wins, and ``atomic`` is for those.
+    is_modified: bool
+    is_cookie_changed: bool
+    is_saved: bool
+
+
+class Session(MutableMapping[str, Any]):
+    """The data of one visitor: a mapping from text to JSON values, and the means to store it.
+
+    A change to something nested counts; there is no flag to set. ``save``, ``reload``, ``touch``,
+    ``destroy`` and ``regenerate`` act at once; the middleware does what is left when the response
+    begins. Two requests that change different keys both keep their changes; of two that change the
+    same key, the last one wins, and ``atomic`` is for those.
     Raises: ``StoreError`` where the store fails, ``SessionGone`` where the session has ended.
     Source: the semantics of express-session 1.19.
     """
 
-    # Without a ``__dict__``, ``session.views = 1``, as one writes it in JavaScript, is an error and
-    # not a loss.
+    # Without a ``__dict__``, ``session.views = 1``, as one writes in JavaScript, is an error.
     __slots__ = (
-        *(
-            "_cookie",
-            "_created",
-            "_data",
-            "_expires_at",
-            "_id",
-            "_loaded",
-            "_saved",
-            "_settings",
-            "_store",
-        ),
-        *("_stored", "is_destroyed", "is_new", "is_regenerated", "was_saved"),
+        *("_cookie", "_created", "_data", "_expires_at", "_id", "_loaded", "_saved", "_settings"),
+        *("_store", "_stored", "is_destroyed", "is_new", "was_saved"),
     )
 
     def __init__(self, store: Store, settings: SessionSettings = SessionSettings()) -> None:
@@ -219,28 +203,23 @@ class Session(MutableMapping[str, Any]):
         self._begin()
 
     def _begin(self) -> None:
-        # Nothing is stored yet, and neither the id nor the cookie is made before it is needed.
+        # Nothing is stored yet; id, data and cookie are not made before somebody asks for them.
         self._id: str | None = None
-        self._stored: str | None = (
-            None  # the text that the store holds, as far as we know; None: no record
-        )
+        self._stored: str | None = None  # the text in the store, as far as we know
         self._expires_at = 0.0
-        self._data: Data | None = {}  # None: not decoded yet
+        self._data: Data | None = None
         self._cookie: SessionCookie | None = None
-        self._created: float | None = None  # ms since 1970
-        self._loaded: Form = "{}", self._settings.cookie  # the form at load
-        self._saved: Form | None = None  # the form when last loaded or saved
+        self._created: float | None = None
+        self._loaded: Form | None = ("{}", self._settings.cookie)
+        self._saved: Form | None = None
         self.is_new = True
-        self.is_regenerated = False
-        self.is_destroyed = False
-        self.was_saved = False
+        self.is_destroyed = self.was_saved = False
 
     @classmethod
     def load(
         cls, store: Store, session_id: str, settings: SessionSettings = SessionSettings()
     ) -> "Session | None":
-        """Return the session that the store has under this id; None where it is unknown or has
-        expired."""
+        """Return the session that the store has under this id; None if it is unknown or expired."""
         record = store.get(session_id)
         if record is None or record.expires_at <= settings.now():
             return None
@@ -255,37 +234,42 @@ class Session(MutableMapping[str, Any]):
         self._data = self._cookie = None
 
     def look(self) -> Data:
-        """Decode the data, unless somebody did. A record that can't be read makes a new, anonymous
-        session."""
-        if self._data is None:
+        """Decode the data, unless somebody did. A record that can't be read makes a new session."""
+        if self._data is None and self._stored is not None:
             try:
-                self._decode()
+                data_text = self._decode(Record(self._stored, self._expires_at))
+                self._loaded = self._saved = data_text, self.cookie_options
             except BadRecord as error:
                 logger.warning("a stored session is not used: %s", error)
                 self._begin()
-        return self._data  # type: ignore[return-value]  # both ways fill it
+        if self._data is None:
+            self._data = {}
+        return self._data
 
-    def _decode(self) -> None:
-        settings = self._settings
-        data, cookie, created, data_text = _read(self._stored or "", self._expires_at, settings)
-        limit = settings.absolute_timeout
-        if limit is not None and created is not None and created / 1000 + limit <= settings.now():
-            raise BadRecord("it has reached its absolute time-out")
+    def _decode(self, record: Record) -> str:
+        # Fill data, cookie and time of creation, all or none of them, and return the data's text.
+        members, data_text = _split(record.text)
+        data, settings = _decode_data(data_text), self._settings
+        created, limit = data.pop(_CREATED, None), settings.absolute_timeout
+        try:
+            options, now = settings.cookie, settings.now
+            cookie = SessionCookie.from_json(members, record.expires_at, options, now)
+            is_over = limit is not None and created and created / 1000 + limit <= now()
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise BadRecord("its cookie makes no sense") from error
+        if is_over:
+            raise BadRecord("it has reached its absolute limit")
         self._data, self._cookie, self._created = data, cookie, created
-        self._loaded = self._saved = data_text, cookie.options
-
-    # The mapping.
+        return data_text
 
     def __getitem__(self, key: str) -> Any:
         return self.look()[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
-            raise TypeError(f"session[{key!r}]: keys in JSON are text; write session[{str(key)!r}]")
-        if key in _RESERVED:
-            raise ValueError(
-                f"session[{key!r}]: the record has another use for this key; take another one"
-            )
+            raise TypeError(f"session[{key!r}]: keys are text; write session[{str(key)!r}]")
+        if key in ("cookie", _CREATED):
+            raise ValueError(f"session[{key!r}]: the record has another use for this key")
         self._require_alive()
         self.look()[key] = value
 
@@ -300,9 +284,7 @@ class Session(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         state = "destroyed" if self.is_destroyed else "new" if self.is_new else "loaded"
-        return f"<Session: {state}, keys {list(self)}>"  # the id is as good as a password
-
-    # What the middleware asks.
+        return f"<Session: {state}, keys {list(self)}>"  # not the id: it is as good as a password
 
     @property
     def id(self) -> str:
@@ -311,9 +293,7 @@ class Session(MutableMapping[str, Any]):
         if self._id is None:
             self._id = self._settings.genid()
             if not isinstance(self._id, str) or not self._id:
-                raise TypeError(
-                    f"genid returned {self._id!r}: it must return text that is not empty"
-                )
+                raise TypeError(f"genid returned {self._id!r}: it must return text, not empty")
         return self._id
 
     @property
@@ -325,49 +305,40 @@ class Session(MutableMapping[str, Any]):
         return self._cookie
 
     @property
-    def was_looked_at(self) -> bool:
-        """Whether anything was read or written; if not, nothing was decoded either."""
-        return self._data is not None
-
-    @property
     def cookie_options(self) -> CookieOptions:
-        """The attributes of this session's cookie, as far as anybody has looked."""
+        """The attributes of its cookie, as far as anybody has looked."""
         return self._settings.cookie if self._cookie is None else self._cookie.options
 
-    @property
-    def has_expiry(self) -> bool:
-        """Whether its cookie was found to have an age."""
-        return self._cookie is not None and self._cookie.expires is not None
-
-    def changes(self) -> "Changes":
+    def changes(self) -> Changes:
         """Compare the session as it is now with what was loaded and with what is stored."""
         if self._data is None:
-            return _NO_CHANGES
-        now = self._form(self._data)
-        if now[0] != self._loaded[0] and not self.is_new:
-            # Another writer's JSON may have another form (1e-7 for our 1e-07) and still say the
-            # same.
-            ours = encode_data(_decode_data(self._loaded[0])), self._loaded[1]
-            self._saved = ours if self._saved == self._loaded else self._saved
-            self._loaded = ours
-        is_modified = self.is_regenerated or now != self._loaded
-        return Changes(is_modified, now[1] != self._loaded[1], now == self._saved)
+            return Changes(self._loaded is None, False, not self.is_new)
+        now, loaded = self._form(self._data), self._loaded
+        if loaded is None:  # regenerated: another id
+            return Changes(True, True, now == self._saved)
+        if now[0] != loaded[0] and not self.is_new:
+            # Another writer's JSON may look otherwise (1e-7 for our 1e-07) and still say the same.
+            ours = encode_data(_decode_data(loaded[0])), loaded[1]
+            self._saved = ours if self._saved == loaded else self._saved
+            self._loaded = loaded = ours
+        return Changes(now != loaded, now[1] != loaded[1], now == self._saved)
 
-    def _form(self, data: Data) -> "Form":
-        # Two sessions are the same if these are: the text of the data, and the cookie's attributes.
-        if self._settings.absolute_timeout is not None and self._created is None:
-            self._created = round(self._settings.now() * 1000)
-        text = encode_data(data if self._created is None else {CREATED: self._created, **data})
+    def _form(self, data: Data) -> Form:
+        created = self._note_creation()
+        text = encode_data(data if created is None else {_CREATED: created, **data})
         return text, self.cookie_options
 
-    def needs_touch(self, touch_after: float) -> bool:
-        """Return whether renewing the record would move its expiry by more than ``touch_after``
-        seconds.
+    def _note_creation(self) -> float | None:
+        if self._settings.absolute_timeout is not None and self._created is None:
+            self._created = round(self._settings.now() * 1000)
+        return self._created
 
-        By more than half its life, where that is less; 0 renews always. (Back, too: after a clock
-        was wrong.)
+    def needs_touch(self, touch_after: float) -> bool:
+        """Return whether renewing would move the record's expiry by more than ``touch_after`` s.
+
+        By more than half its life, where that is less; 0 renews always.
         """
-        moved = abs(self._new_expiry() - self._expires_at)
+        moved = abs(self._new_expiry() - self._expires_at)  # back, too, after a clock was wrong
         return touch_after == 0 or moved > min(touch_after, self._lifetime() / 2)
 
     def _lifetime(self) -> float:
@@ -379,10 +350,10 @@ class Session(MutableMapping[str, Any]):
         expires_at = self._settings.now() + self._lifetime()
         if self._settings.absolute_timeout is None:
             return expires_at
-        self._form(self.look())
-        return min(expires_at, (self._created or 0) / 1000 + self._settings.absolute_timeout)
-
-    # What acts at once.
+        self.look()
+        return min(
+            expires_at, (self._note_creation() or 0) / 1000 + self._settings.absolute_timeout
+        )
 
     def save(self) -> None:
         """Store the session now.
@@ -391,42 +362,36 @@ class Session(MutableMapping[str, Any]):
         are laid over what is there.
         """
         self._require_alive()
-        for _ in self._tries():
+        for _ in _tries():
             if self._write(self.look()):
                 return
             self._catch_up()
 
     def atomic(self, change: Callable[[Data], T]) -> T:
-        """Apply ``change`` to the newest data and store it, again until nobody came between; return
-        its result.
+        """Apply ``change`` to the newest data and store it; return what ``change`` returned.
 
-        ``change`` gets a dict, alters it in place and may be called several times. Unsaved changes
-        of this request are stored with it. ``session.atomic(lambda data:
-        data.update(n=data.get("n", 0) + 1))``
+        ``change`` alters the dict that it gets, and is called again whenever somebody came between.
+        Unsaved changes of this request are stored along with it.
         """
         self._require_alive()
-        for _ in self._tries():
-            if self._stored is not None:
-                self._catch_up()
-            data: Data = _DECODER.decode(
-                encode_data(self.look())
-            )  # a copy, thrown away if the try fails
+        for _ in _tries():
+            self._catch_up()
+            data: Data = _DECODER.decode(encode_data(self.look()))  # a copy, in case the try fails
             result = change(data)
             if self._write(data):
                 return result
-        raise AssertionError("unreachable: the tries end with an error")
+        raise AssertionError("the tries end with an error")
 
     def reload(self) -> None:
         """Take what is in the store now; unsaved changes are lost."""
         self._require_alive()
         record = None if self._stored is None else self._store.get(self.id)
         if record is None:
-            raise SessionGone("there is nothing in the store to reload")
+            raise SessionGone("the store has no such session to reload")
         self._take(record)
 
     def touch(self) -> None:
-        """Renew the session now: the cookie's age starts again, and the store keeps the record for
-        longer."""
+        """Renew the session now: the cookie's age and the record's time start again."""
         self._require_alive()
         expires_at = self._new_expiry()
         if self._cookie is not None:
@@ -437,16 +402,14 @@ class Session(MutableMapping[str, Any]):
             self._expires_at = expires_at
 
     def destroy(self) -> None:
-        """End the session now: the record is gone, the mapping empty, and the browser's cookie will
-        be cleared."""
-        self._store.destroy(self.id)
+        """End the session now: the record is gone, the mapping empty, the cookie to be cleared."""
         cookie = self.cookie  # to be cleared with the attributes that it was set with
+        self._store.destroy(self.id)
         self._begin()
         self._cookie, self.is_destroyed = cookie, True
 
     def regenerate(self, keep_data: bool = False) -> None:
-        """Go on under a new id, so that whoever knew the old one knows nothing; do this at each
-        login.
+        """Go on under a new id, so that knowing the old one is worth nothing; do so at each login.
 
         The old id is dead when this returns. Data and cookie go with it, unless ``keep_data``.
         """
@@ -456,18 +419,18 @@ class Session(MutableMapping[str, Any]):
         else:
             self._store.destroy(self.id)
             self._begin()
-        self.is_new = self.is_regenerated = True
+        self.is_new, self._loaded = True, None
 
     def _move(self) -> None:
-        # The data is under the new id before the old one ends, and what another request changes
-        # until then is taken along: ending the old record is a ``replace`` too.
+        # The data is under the new id before it leaves the old one. What another request changes
+        # until then is taken along, for the old record ends by a ``replace`` too.
         new = copy(self)
         new._id = new._stored = None
         try:
-            for _ in self._tries():
-                new._data, new._cookie, new._created = self.look(), self.cookie, self._created
+            for _ in _tries():
+                new._data, new._cookie = self.look(), self.cookie
                 if new._write(new._data):
-                    if self._stored is None or self._end_as_it_is(self._stored):
+                    if self._stored is None or self._end(self._stored):
                         break
                     self._catch_up()
         except SessionGone:
@@ -477,87 +440,53 @@ class Session(MutableMapping[str, Any]):
         for name in self.__slots__:
             setattr(self, name, getattr(new, name))
 
-    def _end_as_it_is(self, text: str) -> bool:
+    def _end(self, text: str) -> bool:
         return self._store.replace(self.id, text, _ENDED, self._expires_at)
 
     def _require_alive(self) -> None:
         if self.is_destroyed:
             raise SessionGone("the session was destroyed; regenerate() begins another one")
 
-    def _tries(self) -> Iterator[None]:
-        # Who loses waits for a random moment, longer each time, so that not all meet again.
-        for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(random.uniform(0, min(0.0005 * 2 ** min(attempt, 16), _LONGEST_PAUSE)))  # noqa: S311
-            yield
-        raise StoreError(
-            f"other requests changed the session in each of {_TRIES} tries to store it"
-        )
-
     def _write(self, data: Data) -> bool:
-        # One try. False: the id is taken (the next try has another one), or the store no longer
-        # holds what we know.
+        # One try. False: the id is taken, or the store no longer holds what we know.
         self.cookie.touch()
         form, expires_at = self._form(data), self._new_expiry()
         if _DECODER.decode(form[0]) != data:
-            _explain(
-                data, "session"
-            )  # it would not come back as it went: a key that is a number, say
+            _explain(data)  # it would not come back as it went: a key that is a number, say
         text = _join(self.cookie.to_json(self._settings.is_secure), form[0])
         if self._stored is not None:
-            done = self._store.replace(self.id, self._stored, text, expires_at)
-        elif not (done := self._store.create(self.id, text, expires_at)):
-            self._id = None
-        if done:
+            is_done = self._store.replace(self.id, self._stored, text, expires_at)
+        elif not (is_done := self._store.create(self.id, text, expires_at)):
+            self._id = None  # the next try makes another one
+        if is_done:
             self._data, self._stored, self._expires_at = data, text, expires_at
             self._saved, self.was_saved = form, True
-        return done
+        return is_done
 
     def _catch_up(self) -> None:
         # Lay what this request changed over what the store holds now.
+        mine, cookie, changes = self.look(), self.cookie, self.changes()
         if self._stored is None:
             return
         record = self._store.get(self.id)
         if record is None:
             raise SessionGone("the session was ended by another request")
-        mine, my_cookie, is_mine = self.look(), self.cookie, self.changes().is_cookie_changed
         base = _decode_data(_split(self._stored)[1])
-        self._take(record)
         try:
-            theirs, self._cookie, self._created, _ = _read(
-                record.text, record.expires_at, self._settings
-            )
+            self._decode(record)
         except BadRecord:
             raise SessionGone("the session was ended, or spoilt, by another request") from None
-        self._data = merge(base, mine, theirs)
-        self._cookie = my_cookie if is_mine else self._cookie
+        self._stored, self._expires_at = record
+        self._data = merge(base, mine, self.look())
+        if changes.is_cookie_changed:
+            self._cookie = cookie
 
 
-class Changes(NamedTuple):
-    """What became of a session since it was loaded."""
-
-    is_modified: bool
-    """Its id, data or cookie is another one."""
-    is_cookie_changed: bool
-    """An attribute or the age of its cookie is."""
-    is_saved: bool
-    """The store holds it as it is now."""
-
-
-_NO_CHANGES = Changes(is_modified=False, is_cookie_changed=False, is_saved=True)
-
-Form = tuple[str, CookieOptions]
-
-
-def _read(
-    text: str, expires_at: float, settings: SessionSettings
-) -> tuple[Data, SessionCookie, float | None, str]:
-    # Data, cookie, time of creation, and the text of the data.
-    members, data_text = _split(text)
-    data = _decode_data(data_text)
-    created = data.pop(CREATED, None)
-    try:
-        cookie = SessionCookie.from_json(members, expires_at, settings.cookie, settings.now)
-        return data, cookie, None if created is None else float(created), data_text
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise BadRecord("its cookie makes no sense") from error
+def _tries() -> Iterator[None]:
+    # Who loses waits for a random moment, longer each time, so that not all meet again.
+    for attempt in range(_TRIES):
+        if attempt:
+            pause = min(0.0005 * 2 ** min(attempt, 16), _LONGEST_PAUSE)
+            time.sleep(random.uniform(0, pause))  # noqa: S311
+        yield
+    raise StoreError(f"other requests changed the session in each of {_TRIES} tries to store it")
