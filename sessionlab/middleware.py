@@ -156,7 +156,7 @@ class _Exchange:
             return self._refuse("503 Service Unavailable", "the session can't be loaded", error)
         environ[_SESSION] = environ["bottle.request.ext.session"] = self._session
         body = self._middleware.app(environ, self._start)
-        if type(body) is list:  # all is said, and there is nothing to close
+        if type(body) is list and not self._is_sent:  # all is said, and nothing is to be closed
             self._send()
             return body if self._refusal is None else self._refusal
         return _Body(body, self._stream(body))
@@ -308,7 +308,7 @@ def _sets(header: tuple[str, str], start: str) -> bool:
 
 
 def _check_secrets(secret: str | Sequence[str]) -> list[str]:
-    secrets = [secret] if isinstance(secret, str) else list(secret or ())
+    secrets = list(secret or ()) if isinstance(secret, list | tuple | None) else [secret]
     for text in secrets:
         if not isinstance(text, str):
             raise TypeError(f"a secret of type {type(text).__name__}: write text; of bytes, .hex()")

@@ -283,8 +283,9 @@ class Session(MutableMapping[str, Any]):
         return len(self.look())
 
     def __repr__(self) -> str:
+        # Not the id, which is as good as a password; and whoever prints a session leaves it as it is.
         state = "destroyed" if self.is_destroyed else "new" if self.is_new else "loaded"
-        return f"<Session: {state}, keys {list(self)}>"  # not the id: it is as good as a password
+        return f"<Session: {state}, keys {list(self._data or ())}>"
 
     @property
     def id(self) -> str:

@@ -1,0 +1,868 @@
+"""The middleware, with ``wsgiref.validate`` on both of its sides."""
+
+import logging
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+from bottle import Bottle, request
+
+from sessionlab import (
+    CookieOptions,
+    MemoryStore,
+    SessionMiddleware,
+    StoreError,
+    WeakSecretWarning,
+    decode_record,
+    new_session_id,
+    parse_cookies,
+    sign,
+    unsign,
+)
+from sessionlab.testing import Clock
+
+SECRET = "correct horse battery staple correct horse"
+OLDER = "an older secret, which is as long as the other"
+
+
+class RecordingStore(MemoryStore):
+    """A real store that notes what is asked of it, and can be told to fail."""
+
+    def __init__(self, now):
+        super().__init__(now=now)
+        self.calls = []
+        self.failing = set()
+
+    def _note(self, call):
+        self.calls.append(call)
+        if call in self.failing:
+            raise StoreError("out of order")
+
+    def get(self, session_id):
+        if not self._lock.locked():  # not when the store asks itself
+            self._note("get")
+        return super().get(session_id)
+
+    def create(self, *args):
+        self._note("create")
+        return super().create(*args)
+
+    def replace(self, *args):
+        self._note("replace")
+        return super().replace(*args)
+
+    def touch(self, *args):
+        self._note("touch")
+        return super().touch(*args)
+
+    def destroy(self, session_id):
+        self._note("destroy")
+        return super().destroy(session_id)
+
+
+class Response:
+    def __init__(self, status, headers, body):
+        self.status = int(status[:3])
+        self.headers = headers
+        self.body = body
+
+    def all(self, name):
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    @property
+    def cookie(self):
+        """The only Set-Cookie, or None."""
+        texts = self.all("Set-Cookie")
+        assert len(texts) < 2
+        return texts[0] if texts else None
+
+
+class Browser:
+    """A client with one cookie jar, on the other side of the middleware."""
+
+    def __init__(self, app):
+        self.app = app
+        self.cookie = ""
+
+    def get(self, path="/", method="GET", cookie=None, **environ):
+        environ = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": "", **environ}
+        setup_testing_defaults(environ)
+        environ["REQUEST_METHOD"] = method
+        cookie = self.cookie if cookie is None else cookie
+        if cookie:
+            environ["HTTP_COOKIE"] = cookie
+        self.environ = environ
+        response = send(self.app, environ)
+        for text in response.all("Set-Cookie"):
+            self.cookie = text.split(";")[0].removesuffix("connect.sid=")
+        return response
+
+
+def send(app, environ):
+    """One request, as a server makes it: every chunk is written, and the body closed."""
+    started, chunks = [], []
+
+    def start_response(status, headers, exc_info=None):
+        if exc_info and chunks:
+            raise exc_info[1]
+        started[:] = [status, headers]
+        return chunks.append
+
+    body = app(environ, start_response)
+    try:
+        chunks.extend(body)
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+    return Response(started[0], started[1], b"".join(chunks))
+
+
+def handler(act, headers=(), status="200 OK"):
+    """An application that does something with its session and answers what that returned."""
+
+    def app(environ, start_response):
+        result = act(environ["sessionlab.session"])
+        start_response(status, [("Content-Type", "text/plain"), *headers])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [str(result).encode()]
+
+    return app
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def store(clock):
+    return RecordingStore(now=clock)
+
+
+@pytest.fixture
+def browse(store, clock):
+    """A browser in front of a new middleware, all of them around the same store."""
+
+    def browse(app, sends="", **options):
+        browser = Browser(validator(wrap(validator(app), **options)))
+        browser.cookie = sends
+        return browser
+
+    def wrap(app, **options):
+        return SessionMiddleware(app, **{"secret": SECRET, "store": store, "now": clock, **options})
+
+    browse.wrap = wrap
+    return browse
+
+
+@pytest.fixture
+def cookie(browse, store):
+    """The cookie of a stored session that holds ``{"name": "Ada"}``."""
+    browser = browse(handler(lambda session: session.update(name="Ada")))
+    browser.get()
+    store.calls.clear()
+    return browser.cookie
+
+
+def read(session):
+    return session.get("name")
+
+
+def write(session):
+    session["n"] = session.get("n", 0) + 1
+
+
+def ignore(session):
+    return "nobody looked"
+
+
+def id_in(cookie):
+    return unsign(parse_cookies(cookie)[0][1][2:], SECRET)
+
+
+# The main job.
+
+
+def test_what_one_request_stores_the_next_one_retrieves():
+    app = Bottle()
+
+    @app.post("/session")
+    def store():
+        request.session["my_data"] = {"name": "John Doe"}
+        return "Session data stored"
+
+    @app.get("/session")
+    def retrieve():
+        return f"Retrieved data: {request.session['my_data']['name']}"
+
+    browser = Browser(validator(SessionMiddleware(validator(app), SECRET)))
+    assert browser.get("/session", "POST").body == b"Session data stored"
+    assert browser.get("/session").body == b"Retrieved data: John Doe"
+
+
+def test_without_a_validator_between_a_complete_body_is_passed_on_as_it_is(browse):
+    browser = Browser(browse.wrap(handler(write)))
+    assert browser.get().cookie
+    assert browser.get().body == b"None"
+
+
+def test_the_first_cookie_is_the_one_that_express_session_would_send(browse):
+    browser = browse(handler(write), genid=lambda: "x" * 32)
+    assert browser.get().cookie == (
+        "connect.sid=s%3A" + "x" * 32 + ".DWBRA18jppZCvE%2FVzAV5d1z%2BeXVcoWa6Nt3YuUJR1Sc"
+        "; Path=/; HttpOnly; SameSite=Lax"
+    )
+
+
+def test_two_browsers_have_two_sessions(browse):
+    app = handler(lambda session: session.setdefault("id", session.id))
+    ada, grace = browse(app), browse(app)
+    assert ada.get().body != grace.get().body
+
+
+# What is asked of the store, as express-session has it.
+
+
+@pytest.mark.parametrize(
+    ("act", "options", "calls", "sends_cookie"),
+    [
+        pytest.param(read, {}, "get touch", False, id="read"),
+        pytest.param(ignore, {}, "get touch", False, id="ignored"),
+        pytest.param(read, {"resave": True}, "get replace", False, id="read, resave"),
+        pytest.param(ignore, {"resave": True}, "get replace", False, id="ignored, resave"),
+        pytest.param(read, {"rolling": True}, "get touch", True, id="read, rolling"),
+        pytest.param(write, {}, "get replace", False, id="write"),
+        pytest.param(write, {"rolling": True}, "get replace", True, id="write, rolling"),
+        pytest.param(lambda s: s.update(name="Ada"), {}, "get touch", False, id="same value"),
+        pytest.param(
+            lambda s: (write(s), s.save()), {}, "get replace touch", False, id="write and save"
+        ),
+        pytest.param(lambda s: s.regenerate(), {}, "get destroy create", True, id="regenerate"),
+        pytest.param(lambda s: s.destroy(), {}, "get destroy", True, id="destroy"),
+    ],
+)
+def test_the_store_is_asked_what_express_session_asks(
+    browse, store, cookie, act, options, calls, sends_cookie
+):
+    browser = browse(handler(act), cookie, touch_after=0, **options)
+    response = browser.get()
+    assert response.status == 200
+    assert " ".join(store.calls) == calls
+    assert bool(response.cookie) is sends_cookie
+
+
+@pytest.mark.parametrize("given", ["", "unknown", "forged", "unsigned", "empty id"])
+@pytest.mark.parametrize(
+    ("act", "save_uninitialized", "calls", "sends_cookie"),
+    [
+        (ignore, False, [], False),
+        (read, False, [], False),
+        (ignore, True, ["create"], True),
+        (write, False, ["create"], True),
+    ],
+    ids=["ignored", "read", "saveUninitialized", "write"],
+)
+def test_a_visitor_without_a_session_gets_one_when_that_is_due(
+    browse, store, given, act, save_uninitialized, calls, sends_cookie
+):
+    given = {
+        "": "",
+        "unknown": "s%3A" + sign("planted", SECRET),
+        "forged": "s%3A" + sign("planted", OLDER),
+        "unsigned": "planted",
+        "empty id": "s%3A" + sign("", SECRET),
+    }[given]
+    browser = browse(handler(act), f"connect.sid={given}", save_uninitialized=save_uninitialized)
+    response = browser.get()
+    assert [call for call in store.calls if call != "get"] == calls
+    assert bool(response.cookie) is sends_cookie
+    assert "planted" not in list(store)
+    if not given.startswith("s%3A" + sign("planted", SECRET)):
+        assert "get" not in store.calls  # the signature guards the store
+
+
+def test_a_read_renews_the_record_once_a_minute_and_no_more(browse, store, cookie, clock):
+    browser = browse(handler(read), cookie)
+    for _ in range(6):
+        clock.advance(15)
+        browser.get()
+    assert store.calls.count("touch") == 1
+    assert "replace" not in store.calls
+
+
+def test_a_request_that_never_looks_decodes_nothing(browse, store, cookie):
+    sessions = []
+    browse(handler(sessions.append), cookie).get()
+    assert sessions[0]._data is None
+
+
+# What the browser is told.
+
+
+def test_a_dated_cookie_is_sent_again_when_the_session_changes(browse, clock):
+    browser = browse(handler(write), cookie=CookieOptions(max_age=3600))
+    assert "Expires=Fri, 15 Jan 2027 09:00:00 GMT" in browser.get().cookie
+    clock.advance(60)
+    assert "Expires=Fri, 15 Jan 2027 09:01:00 GMT" in browser.get().cookie
+
+
+def test_remember_me_reaches_the_browser_at_once(browse, cookie):
+    browser = browse(handler(lambda s: setattr(s.cookie, "max_age", 30 * 86_400)), cookie)
+    assert "Expires=Sun, 14 Feb 2027 08:00:00 GMT" in browser.get().cookie
+
+
+def test_the_cookie_is_cleared_at_logout_with_the_attributes_it_was_set_with(browse):
+    options = CookieOptions(path="/app", domain="example.com", max_age=60)
+
+    def act(session):
+        return session.destroy() if "n" in session else write(session)
+
+    browser = browse(handler(act), cookie=options)
+    browser.get("/app")
+    assert browser.get("/app").cookie == (
+        "connect.sid=; Domain=example.com; Path=/app; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+        "; HttpOnly; SameSite=Lax"
+    )
+
+
+def test_a_logout_of_nobody_sends_no_cookie(browse):
+    assert browse(handler(lambda session: session.destroy())).get().cookie is None
+
+
+def test_login_changes_the_id_and_the_old_one_is_dead(browse, store, cookie):
+    browser = browse(handler(lambda s: s.regenerate(keep_data=True) or read(s)), cookie)
+    assert browser.get().body == b"Ada"
+    assert id_in(browser.cookie) != id_in(cookie)
+    assert browse(handler(read), cookie).get().body == b"None"
+    assert browse(handler(read), browser.cookie).get().body == b"Ada"
+
+
+@pytest.mark.parametrize(
+    ("own", "vary"),
+    [
+        ([], ["Cookie"]),
+        ([("Vary", "Accept")], ["Accept", "Cookie"]),
+        ([("vary", "accept, cookie")], ["accept, cookie"]),
+        ([("Vary", "*")], ["*"]),
+    ],
+)
+def test_every_response_varies_by_cookie(browse, own, vary):
+    assert browse(handler(ignore, own)).get().all("Vary") == vary
+
+
+def test_the_applications_own_cookies_are_kept_in_order(browse):
+    own = [("Set-Cookie", f"c{n}=1; Path=/{n}") for n in range(20)]
+    texts = browse(handler(write, own)).get().all("Set-Cookie")
+    assert texts[:-1] == [text for _, text in own]
+    assert texts[-1].startswith("connect.sid=")
+
+
+def test_there_is_never_a_second_cookie_of_our_name(browse):
+    own = [("Set-Cookie", "connect.sid=mine"), ("Set-Cookie", "connect.sid2=other")]
+    texts = browse(handler(write, own)).get().all("Set-Cookie")
+    assert len(texts) == 2
+    assert texts[0] == "connect.sid2=other"
+    assert texts[1].startswith("connect.sid=s%3A")
+    assert browse(handler(ignore, own)).get().all("Set-Cookie") == [text for _, text in own]
+
+
+def test_an_error_page_keeps_the_session_too(browse, store):
+    response = browse(handler(write, status="404 Not Found")).get()
+    assert response.status == 404
+    assert response.cookie
+    assert len(store) == 1
+
+
+# Which cookie counts.
+
+
+@pytest.mark.parametrize("before", [1, 7])
+def test_forged_and_stale_cookies_of_our_name_do_not_hide_the_good_one(browse, cookie, before):
+    forged = ["connect.sid=s%3A" + sign("planted", OLDER), "connect.sid=s%3A" + sign("x", SECRET)]
+    many = "; ".join([*(forged * before)[:before], cookie])
+    assert browse(handler(read), many).get().body == b"Ada"
+
+
+def test_rotation_completes_itself(browse, cookie):
+    old_secret_first = browse(handler(read), cookie, secret=[SECRET, OLDER])
+    assert old_secret_first.get().cookie is None
+    browser = browse(handler(read), cookie, secret=[OLDER, SECRET])
+    assert browser.get().body == b"Ada"
+    assert browser.cookie != cookie
+    assert browse(handler(read), browser.cookie, secret=OLDER).get().body == b"Ada"
+    assert browse(handler(read), cookie, secret=OLDER).get().body == b"None"
+
+
+def test_the_inner_of_two_middlewares_steps_aside(browse, store):
+    inner_store = MemoryStore()
+    inner = browse.wrap(handler(write), store=inner_store, secret=OLDER)
+    response = browse(inner).get()
+    assert id_in(response.cookie) in list(store)
+    assert len(inner_store) == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "path", "has_session"),
+    [
+        ("", "/app", True),
+        ("", "/app/deep", True),
+        ("/app", "", True),
+        ("/app", "/deep", True),
+        ("", "/application", False),
+        ("", "/", False),
+    ],
+)
+def test_a_session_is_there_where_its_cookies_path_is(browse, script, path, has_session):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str("sessionlab.session" in environ).encode()]
+
+    browser = browse(app, cookie=CookieOptions(path="/app"))
+    response = browser.get(path, SCRIPT_NAME=script)
+    assert response.body == str(has_session).encode()
+
+
+def test_the_cookies_options_may_depend_on_the_request(browse):
+    def choose(environ):
+        return CookieOptions(same_site="strict" if "admin" in environ["PATH_INFO"] else "lax")
+
+    assert "SameSite=Strict" in browse(handler(write), cookie=choose).get("/admin").cookie
+    assert "SameSite=Lax" in browse(handler(write), cookie=choose).get("/shop").cookie
+
+
+# Secure and proxies.
+
+HTTPS = {"wsgi.url_scheme": "https"}
+
+
+@pytest.mark.parametrize(
+    ("secure", "environ", "proxy", "sent"),
+    [
+        ("auto", {}, False, "plain"),
+        ("auto", HTTPS, False, "Secure"),
+        (True, {}, False, None),
+        (True, HTTPS, False, "Secure"),
+        (False, HTTPS, False, "plain"),
+        ("auto", {"HTTP_X_FORWARDED_PROTO": "https"}, False, "plain"),
+        ("auto", {"HTTP_X_FORWARDED_PROTO": "https"}, True, "Secure"),
+        (True, {"HTTP_X_FORWARDED_PROTO": " HTTPS , http"}, True, "Secure"),
+        (True, {"HTTP_X_FORWARDED_PROTO": "http, https"}, True, None),
+        (True, {}, True, None),
+    ],
+)
+def test_secure_follows_the_request_and_no_secure_cookie_goes_over_http(
+    browse, store, secure, environ, proxy, sent
+):
+    browser = browse(handler(write), cookie=CookieOptions(secure=secure), proxy=proxy)
+    cookie = browser.get(**environ).cookie
+    assert (cookie and ("Secure" if "; Secure" in cookie else "plain")) == sent
+    assert len(store) == 1  # the session is saved all the same
+
+
+def test_a_session_born_on_http_becomes_secure_on_https(browse):
+    browser = browse(handler(write), rolling=True)
+    assert "Secure" not in browser.get().cookie
+    assert "; Secure" in browser.get(**HTTPS).cookie
+    assert browser.get().cookie is None  # and stays so: it never travels in the clear again
+
+
+def test_same_site_auto_is_none_where_the_cookie_is_secure(browse):
+    browser = browse(handler(write), cookie=CookieOptions(same_site="auto"))
+    assert "SameSite=Lax" in browser.get().cookie
+    browser.cookie = ""
+    assert "SameSite=None" in browser.get(**HTTPS).cookie
+
+
+# A store that fails, a session that ends.
+
+
+def test_if_the_session_cannot_be_loaded_the_application_is_not_called(browse, store, cookie):
+    called = []
+    store.failing = {"get"}
+    response = browse(handler(called.append), cookie).get()
+    assert response.status == 503
+    assert response.cookie is None
+    assert not called
+    store.failing = set()
+    assert browse(handler(read), cookie).get().body == b"Ada"
+
+
+@pytest.mark.parametrize(
+    ("act", "failing"),
+    [
+        (write, "replace"),
+        (read, "touch"),
+        (lambda session: session.regenerate(), "destroy"),
+        (lambda session: session.regenerate(), "create"),
+        (lambda session: session.regenerate(keep_data=True), "create"),
+        (lambda session: session.regenerate(keep_data=True), "replace"),
+        (lambda session: session.destroy(), "destroy"),
+    ],
+)
+def test_no_success_is_told_and_no_cookie_sent_when_the_store_fails(
+    browse, store, cookie, act, failing
+):
+    def app(environ, start_response):
+        try:
+            return handler(act)(environ, start_response)
+        except StoreError:  # as Bottle would
+            return handler(ignore, status="500 Internal Server Error")(environ, start_response)
+
+    store.failing = {failing}
+    response = browse(app, cookie, touch_after=0).get()
+    assert response.status >= 500
+    assert response.cookie is None
+
+
+def test_a_new_session_that_cannot_be_stored_gets_503_and_no_cookie(browse, store):
+    store.failing = {"create"}
+    response = browse(handler(write)).get()
+    assert response.status == 503
+    assert response.cookie is None
+    assert b"out of order" not in response.body
+    assert response.all("Cache-Control") == ["no-store"]
+
+
+def test_the_answer_to_head_has_no_body_in_an_outage_either(browse, store):
+    store.failing = {"create"}
+    response = browse(handler(write)).get(method="HEAD")
+    assert (response.status, response.body) == (503, b"")
+
+
+def log_out(store, cookie):
+    store.destroy(id_in(cookie))
+
+
+def test_a_change_to_a_session_that_was_logged_out_meanwhile_is_409(browse, store, cookie):
+    browser = browse(handler(lambda s: (write(s), log_out(store, cookie))), cookie, rolling=True)
+    response = browser.get()
+    assert response.status == 409
+    assert response.cookie is None
+    assert len(store) == 0
+
+
+@pytest.mark.parametrize("act", [read, ignore])
+def test_a_read_of_a_session_that_was_logged_out_meanwhile_succeeds_without_a_cookie(
+    browse, store, cookie, act
+):
+    browser = browse(handler(lambda s: (act(s), log_out(store, cookie))), cookie, rolling=True)
+    response = browser.get()
+    assert response.status == 200
+    assert response.cookie is None
+
+
+def test_what_json_cannot_hold_is_an_error_before_any_header_is_sent(browse, store):
+    started = []
+    app = browse.wrap(handler(lambda session: session.update(when=object())))
+    environ = {"PATH_INFO": "/", "REQUEST_METHOD": "GET"}
+    setup_testing_defaults(environ)
+    with pytest.raises(TypeError, match=r"session\['when'\]"):
+        app(environ, lambda *args: started.append(args))
+    assert not started
+    assert len(store) == 0
+
+
+def test_a_cookie_over_4096_bytes_is_an_error_before_any_header_is_sent(browse):
+    with pytest.raises(ValueError, match="4096"):
+        browse(handler(write), genid=lambda: "x" * 4096).get()
+
+
+# When the response begins.
+
+
+class Body:
+    """A body that comes in pieces, does something between them, and counts how it is closed."""
+
+    def __init__(self, *pieces):
+        self.pieces = iter(pieces)
+        self.closed = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        piece = next(self.pieces)
+        return piece if isinstance(piece, bytes) else piece()
+
+    def close(self):
+        self.closed += 1
+
+
+def app_with(body, act=write):
+    def app(environ, start_response):
+        act(environ["sessionlab.session"])
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return body
+
+    return app
+
+
+def late(environ, start_response):
+    """Calls start_response only when its body is asked for."""
+    environ["sessionlab.session"]["n"] = 1
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"late"
+
+
+def writing(environ, start_response):
+    environ["sessionlab.session"]["n"] = 1
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    write(b"written ")
+    return [b"and returned"]
+
+
+def generating(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+
+    def generate():
+        environ["sessionlab.session"]["n"] = 1  # before the first byte
+        yield b""
+        yield b"generated"
+
+    return generate()
+
+
+def empty(environ, start_response):
+    environ["sessionlab.session"]["n"] = 1
+    start_response("204 No Content", [])
+    return []
+
+
+def second_thoughts(environ, start_response):
+    environ["sessionlab.session"]["n"] = 1
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError as error:
+        info = (type(error), error, error.__traceback__)
+        start_response("500 Internal Server Error", [("Content-Type", "text/plain")], info)
+    return [b"sorry"]
+
+
+SHAPES = [
+    pytest.param(handler(write), 200, b"None", id="plain"),
+    pytest.param(late, 200, b"late", id="late"),
+    pytest.param(writing, 200, b"written and returned", id="write()"),
+    pytest.param(generating, 200, b"generated", id="generator"),
+    pytest.param(empty, 204, b"", id="empty"),
+    pytest.param(second_thoughts, 500, b"sorry", id="exc_info"),
+]
+
+
+@pytest.mark.parametrize(("app", "status", "body"), SHAPES)
+@pytest.mark.parametrize("is_validated", [True, False])
+def test_the_session_is_stored_before_the_first_byte(
+    browse, store, app, status, body, is_validated
+):
+    stored_by_then = []
+
+    def watching(environ, start_response):
+        def start(*args):
+            stored_by_then.append(len(store))
+            return start_response(*args)
+
+        return middleware(environ, start)
+
+    middleware = browse.wrap(validator(app) if is_validated else app)
+    response = Browser(validator(watching)).get()
+    assert (response.status, response.body) == (status, body)
+    assert stored_by_then == [1]
+    assert response.cookie
+
+
+@pytest.mark.parametrize(("app", "status", "body"), SHAPES)
+@pytest.mark.parametrize("is_validated", [True, False])
+def test_with_the_store_down_not_a_byte_of_the_response_goes_out(
+    browse, store, app, status, body, is_validated
+):
+    store.failing = {"create"}
+    response = Browser(validator(browse.wrap(validator(app) if is_validated else app))).get()
+    assert response.status == 503
+    assert response.body.startswith(b"503 Service Unavailable: the session can't be stored")
+    assert response.cookie is None
+
+
+def test_head_commits_too(browse, store):
+    response = browse(handler(write)).get(method="HEAD")
+    assert response.cookie
+    assert response.body == b""
+    assert len(store) == 1
+
+
+def test_a_change_after_the_first_byte_is_stored_and_warned_of(browse, store, cookie, caplog):
+    def app(environ, start_response):
+        session = environ["sessionlab.session"]
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return Body(b"first ", lambda: session.update(n=1) or b"second ", b"third")
+
+    browser = browse(app, cookie)
+    assert browser.get().body == b"first second third"
+    assert decode_record(store.get(id_in(cookie)).text)[1] == {"name": "Ada", "n": 1}
+    assert "after the first byte" in caplog.text
+
+
+def test_a_stream_that_changes_nothing_more_is_stored_once(browse, store, cookie, caplog):
+    browse(app_with(Body(b"a", b"b")), cookie).get()
+    assert store.calls == ["get", "replace"]
+    assert not caplog.records
+
+
+def test_a_stream_flows_piece_by_piece(browse):
+    seen = []
+    body = Body(*(lambda n=n: seen.append(n) or b"%d" % n for n in range(3)))
+    environ = {"PATH_INFO": "/", "REQUEST_METHOD": "GET"}
+    setup_testing_defaults(environ)
+    chunks = iter(browse.wrap(app_with(body))(environ, lambda *args: None))
+    for n in range(3):
+        assert next(chunks) == b"%d" % n
+        assert seen == list(range(n + 1))
+
+
+@pytest.mark.parametrize("is_down", [True, False], ids=["store down", "store up"])
+def test_the_body_is_closed_exactly_once(browse, store, is_down):
+    store.failing = {"create"} if is_down else set()
+    body = Body(b"a", b"b")
+    browse(app_with(body)).get()
+    assert body.closed == 1
+
+
+def fail():
+    raise ZeroDivisionError("amid the body")
+
+
+@pytest.mark.parametrize("pieces", [(fail,), (b"a", fail)], ids=["before", "amid"])
+def test_an_exception_in_the_body_goes_to_the_server_and_the_body_is_closed(browse, pieces):
+    body = Body(*pieces)
+    with pytest.raises(ZeroDivisionError):
+        browse(app_with(body)).get()
+    assert body.closed == 1
+
+
+def test_an_application_that_fails_before_it_answers_stores_nothing(browse, store):
+    def app(environ, start_response):
+        write(environ["sessionlab.session"])
+        fail()
+
+    with pytest.raises(ZeroDivisionError):
+        browse(app).get()
+    assert len(store) == 0
+
+
+def test_a_client_that_goes_away_leaves_nothing_open(browse):
+    body = Body(*[b"x"] * 100)
+    environ = {"PATH_INFO": "/", "REQUEST_METHOD": "GET"}
+    setup_testing_defaults(environ)
+    result = browse.wrap(app_with(body))(environ, lambda *args: None)
+    next(iter(result))
+    result.close()
+    assert body.closed == 1
+
+
+def test_an_application_that_never_starts_its_response_is_told_so(browse):
+    app = browse.wrap(lambda environ, start_response: [b"body"])
+    with pytest.raises(AssertionError, match="start_response"):
+        Browser(app).get()
+
+
+# What is said of it all.
+
+
+def test_each_request_can_be_asked_why(browse, cookie):
+    browser = browse(handler(write), cookie)
+    browser.get()
+    decision = browser.environ["sessionlab.decision"]
+    assert decision.save
+    assert decision.save.why == "it was changed"
+    assert not decision.set_cookie
+    assert decision.set_cookie.why == "the browser has it already"
+
+
+def test_the_log_gives_reasons_and_neither_id_nor_secret(browse, store, cookie, caplog):
+    caplog.set_level(logging.DEBUG, logger="sessionlab")
+    browse(handler(write), cookie).get()
+    store.failing = {"replace"}
+    browse(handler(write), cookie).get()
+    assert "save: yes, it was changed" in caplog.text
+    assert "503" in caplog.text
+    assert id_in(cookie) not in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_nothing_is_printed_when_nobody_asked_for_a_log(browse, store, cookie, capfd):
+    store.failing = {"get"}
+    browse(handler(read), cookie).get()
+    assert capfd.readouterr() == ("", "")
+
+
+# Settings that can't work.
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"secret": ""}, ValueError, "token_hex"),
+        ({"secret": []}, ValueError, "token_hex"),
+        ({"secret": None}, ValueError, "token_hex"),
+        ({"secret": [SECRET, ""]}, ValueError, "token_hex"),
+        ({"secret": b"x" * 40}, TypeError, "text"),
+        ({"secret": [SECRET, 7]}, TypeError, "text"),
+        ({"secret": 7}, TypeError, "text"),
+        ({"store": {}}, TypeError, "MemoryStore"),
+        ({"name": ""}, ValueError, "letters"),
+        ({"name": "a b"}, ValueError, "letters"),
+        ({"name": "a;b"}, ValueError, "letters"),
+        ({"name": "a\r\nSet-Cookie: x"}, ValueError, "letters"),
+        ({"name": "x" * 4096}, ValueError, "4096"),
+        ({"name": "__Host-sid"}, ValueError, "secure=True"),
+        ({"name": "__Secure-sid"}, ValueError, "secure=True"),
+        (
+            {"name": "__Host-sid", "cookie": CookieOptions(secure=True, path="/app")},
+            ValueError,
+            "path='/'",
+        ),
+        ({"cookie": {"path": "/"}}, TypeError, "CookieOptions"),
+        ({"cookie": None}, TypeError, "CookieOptions"),
+        ({"genid": "id"}, TypeError, "genid"),
+        ({"now": 7}, TypeError, "now"),
+        ({"resave": "no"}, TypeError, "True or False"),
+        ({"rolling": 1}, TypeError, "True or False"),
+        ({"save_uninitialized": None}, TypeError, "True or False"),
+        ({"proxy": 1}, TypeError, "True or False"),
+        ({"idle_timeout": 0}, ValueError, "idle_timeout"),
+        ({"idle_timeout": None}, ValueError, "idle_timeout"),
+        ({"idle_timeout": "1d"}, TypeError, "idle_timeout"),
+        ({"idle_timeout": float("nan")}, ValueError, "idle_timeout"),
+        ({"absolute_timeout": -1}, ValueError, "absolute_timeout"),
+        ({"touch_after": -1}, ValueError, "touch_after"),
+        ({"touch_after": True}, TypeError, "touch_after"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_with_advice(options, error, says):
+    with pytest.raises(error, match=says):
+        SessionMiddleware(handler(ignore), **{"secret": SECRET, **options})
+
+
+def test_a_misspelt_option_is_refused():
+    with pytest.raises(TypeError, match="save_uninitialised"):
+        SessionMiddleware(handler(ignore), SECRET, save_uninitialised=True)
+
+
+@pytest.mark.parametrize("secret", ["my-secret", "keyboard cat", "x" * 31, ["short", SECRET]])
+def test_a_secret_that_can_be_guessed_is_warned_of(secret):
+    with pytest.warns(WeakSecretWarning, match="token_hex"):
+        SessionMiddleware(handler(ignore), secret)
+
+
+def test_an_empty_store_is_a_store():
+    store = MemoryStore()
+    assert SessionMiddleware(handler(ignore), SECRET, store=store).store is store
+
+
+def test_a_host_cookie_is_possible():
+    options = CookieOptions(secure=True)
+    SessionMiddleware(handler(ignore), SECRET, name="__Host-sid", cookie=options)
+
+
+def test_ids_are_long_enough_by_default(browse):
+    browser = browse(handler(write))
+    browser.get()
+    assert len(id_in(browser.cookie)) == len(new_session_id()) == 32
