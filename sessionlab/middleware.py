@@ -10,7 +10,6 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .cookies import CookieOptions, format_set_cookie, parse_cookies, path_matches
@@ -85,7 +84,7 @@ class SessionMiddleware:
         fixed = CookieOptions() if callable(cookie) else cookie
         times = {"idle_timeout": idle_timeout, "absolute_timeout": absolute_timeout}
         self.settings = SessionSettings(cookie=fixed, genid=genid, now=now, **times)  # type: ignore[arg-type]
-        self._secure_settings = replace(self.settings, is_secure=True)
+        self._secure_settings = self.settings._replace(is_secure=True)
         _check(self, {**times, "touch_after": touch_after})
 
     def __call__(
@@ -105,7 +104,7 @@ class SessionMiddleware:
         settings = self._secure_settings if is_secure else self.settings
         if self._choose_cookie is None:
             return settings
-        return replace(settings, cookie=self._choose_cookie(environ))
+        return settings._replace(cookie=self._choose_cookie(environ))
 
     def load(self, environ: "WSGIEnvironment", settings: SessionSettings) -> tuple[Session, bool]:
         """Return the session of a request, and whether a retired secret had signed its cookie.

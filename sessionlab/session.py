@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from copy import copy
-from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Any, NamedTuple, TypeVar
 
@@ -157,8 +156,7 @@ def _explain(value: object, name: str = "session") -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSettings:
+class SessionSettings(NamedTuple):
     """What the sessions of one application have in common. Times are seconds."""
 
     cookie: CookieOptions = CookieOptions()
@@ -283,7 +281,7 @@ class Session(MutableMapping[str, Any]):
         return len(self.look())
 
     def __repr__(self) -> str:
-        # Not the id, which is as good as a password; and whoever prints a session leaves it as it is.
+        # Not the id, which is as good as a password; and to print a session leaves it as it is.
         state = "destroyed" if self.is_destroyed else "new" if self.is_new else "loaded"
         return f"<Session: {state}, keys {list(self._data or ())}>"
 

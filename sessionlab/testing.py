@@ -14,7 +14,7 @@ from .stores import Record, Store
 
 
 class Clock:
-    """A clock that stands still until it is told to advance; ``clock()`` is Unix time in seconds."""
+    """A clock that stands still until told to advance; ``clock()`` is Unix time in seconds."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
         self._time = start
