@@ -307,7 +307,7 @@ def _sets(header: tuple[str, str], start: str) -> bool:
 
 
 def _check_secrets(secret: str | Sequence[str]) -> list[str]:
-    secrets = list(secret or ()) if isinstance(secret, list | tuple | None) else [secret]
+    secrets: list[str] = list(secret) if isinstance(secret, list | tuple) else [secret or ""]
     for text in secrets:
         if not isinstance(text, str):
             raise TypeError(f"a secret of type {type(text).__name__}: write text; of bytes, .hex()")

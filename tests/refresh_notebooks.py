@@ -1,8 +1,8 @@
-"""Run the notebooks and store what they print: ``python tests/refresh_notebooks.py [--check] [NOTEBOOK ...]``.
+"""Run the notebooks and store what they print.
 
-What is stored is the same on every machine: no times, no versions, cell ids that stay. With ``--check``
-nothing is written; the exit status is 1, and the differences are shown, where the stored notebook is
-not what a fresh run makes. Cells tagged ``nbval-ignore-output`` keep the output they have.
+What is stored is the same on every machine: no times, no versions, cell ids that stay. With
+``--check`` nothing is written; where a stored notebook is not what a fresh run makes, the exit
+status is 1 and the differences are shown. Cells tagged ``nbval-ignore-output`` keep their output.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What nbval does not see: cells that were never run, places and dates in outputs, copies of the library."""
+"""What nbval does not see: cells never run, places and dates in outputs, copies of the library."""
 
 import ast
 import re
@@ -54,7 +54,7 @@ def test_nothing_went_to_stderr(notebook):
 FORBIDDEN = {
     "an absolute path": r"(?<![\w.])/(home|root|work|tmp|usr|Users|opt|private)/|[A-Z]:\\",
     "a port": r"(127\.0\.0\.1|localhost):\d+",
-    "a date of today": r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} 20(2[4-6])\b|\b202[4-6]-\d\d-\d\d",
+    "a date of today": r"\b[A-Z][a-z]{2}, \d\d \w{3} 202[4-6]|\b202[4-6]-\d\d-\d\d",
     "a Python version": r"\b3\.1[0-9]\.\d+\b|CPython",
     "an address in memory": r"\bat 0x[0-9a-f]{6,}",
 }
