@@ -6,6 +6,7 @@ the browser sent; writing raises ``ValueError`` rather than send a header that a
 in another way.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -19,15 +20,16 @@ from wsgiref.handlers import format_date_time
 SameSite = Literal["strict", "lax", "none"]
 Priority = Literal["low", "medium", "high"]
 
-# RFC 6265 section 4.1.1: a name is a token, a path any text without controls and semicolons.
+# RFC 6265 section 4.1.1: a name is a token, a path any text without controls and semicolons. What
+# browsers cut off or ignore is refused (rfc6265bis section 5.6): a space at the end, 1025 bytes.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")
-_DOMAIN = re.compile(
-    r"\.?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.IGNORECASE
-)
+_PATH = re.compile(r"/([\x20-\x3a\x3c-\x7e]{0,1022}[\x21-\x3a\x3c-\x7e])?")
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # RFC 1034 section 3.5
+_DOMAIN = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*", re.IGNORECASE | re.ASCII)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _LARGEST_COOKIE = 4096  # bytes; RFC 6265 section 6.1: what every browser keeps
+_YEAR_10000 = 253402300800  # Unix time, seconds
 _LONGEST_AGE = 100 * 366 * 86400  # seconds; a century, so that every expiry is a date
 
 T = TypeVar("T")
@@ -57,11 +59,15 @@ def parse_cookies(header: str, only: str | None = None) -> list[tuple[str, str]]
 def _decode(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = value[1:-1]
-    if "%" not in value or _BROKEN_ESCAPE.search(value):
+    # Nearly all that our cookies hold; the rest is read with more care, and four times as slowly.
+    usual = value.replace("%3A", ":").replace("%2B", "+").replace("%2F", "/")
+    if "%" not in usual:
+        return usual
+    if _BROKEN_ESCAPE.search(value):
         return value
     try:
         return unquote_to_bytes(value).decode()
-    except UnicodeDecodeError:
+    except UnicodeError:
         return value
 
 
@@ -98,11 +104,11 @@ class CookieOptions:
     priority: Priority | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.path, str) or not _PATH.fullmatch(self.path):
+        if not _is(_PATH, self.path):
             raise ValueError(
                 f"path={self.path!r}: write a path that starts with '/', without ';' or controls"
             )
-        if self.domain is not None and not _DOMAIN.fullmatch(self.domain):
+        if self.domain is not None and not _is(_DOMAIN, self.domain):
             raise ValueError(
                 f"domain={self.domain!r}: write a host name such as 'example.com', or None"
             )
@@ -142,6 +148,10 @@ def _resolve(options: CookieOptions, is_secure: bool) -> CookieOptions:
     return replace(options, secure=secure, same_site=same_site)
 
 
+def _is(pattern: re.Pattern[str], text: object) -> bool:
+    return isinstance(text, str) and pattern.fullmatch(text) is not None
+
+
 def _seconds(length: float | timedelta | None) -> float | None:
     if length is None:
         return None
@@ -179,6 +189,8 @@ def format_set_cookie(
     age = _seconds(options.max_age)
     if expires is None and age is not None:
         expires = time.time() + age
+    if expires is not None and not 0 <= expires < _YEAR_10000:
+        raise ValueError(f"expires={expires!r}: write Unix time in seconds, before the year 10000")
     escaped = quote(value, safe="-_.!~*'()")
     parts = [
         f"{name}={escaped}",
@@ -200,7 +212,7 @@ def format_set_cookie(
 
 
 def _check_name(name: str, options: CookieOptions) -> None:
-    if not _NAME.fullmatch(name):
+    if not _is(_NAME, name):
         raise ValueError(
             f"name={name!r}: write letters, digits and !#$%&'*+-.^_`|~ only, at least one"
         )
@@ -279,86 +291,97 @@ class SessionCookie:
         age = self.original_max_age
         self._expires = None if age is None else self._now() + age
 
-    def to_json(self, is_secure: bool) -> dict[str, Any]:
-        """Return the ``cookie`` object of a stored record: express-session's members in its order,
-        ages in ms."""
-        options, age = self.options.resolve(is_secure), self.original_max_age
-        members = {
-            "originalMaxAge": None if age is None else round(age * 1000),
-            "partitioned": options.partitioned or None,
-            "priority": options.priority,
-            "expires": None if self._expires is None else _to_iso(self._expires),
-            "secure": options.secure,
-            "httpOnly": options.http_only,
-            "domain": options.domain,
-            "path": options.path,
-            "sameSite": options.same_site,
-        }
-        return {
-            key: value for key, value in members.items() if value is not None or key in _NULLABLE
-        }
+    def to_json(self, is_secure: bool) -> str:
+        """Return the ``cookie`` object of a stored record, as compact JSON.
+
+        Format: express-session's members in its order, ages in milliseconds.
+        """
+        return _write(self.options.resolve(is_secure), self._expires)
 
     @classmethod
     def from_json(
-        cls,
-        members: dict[str, Any],
-        expires_at: float,
-        options: CookieOptions,
-        now: Callable[[], float],
+        cls, text: str, expires_at: float, options: CookieOptions, now: Callable[[], float]
     ) -> "SessionCookie":
-        """Return the cookie that a record describes.
+        """Return the cookie that the ``cookie`` object of a record describes.
 
         ``expires_at`` is the store's own word on when the record ends, which counts: a store that
-        renews a record need not rewrite the text. What ``options`` leave to ``"auto"`` stays open,
+        renews a record need not rewrite its text. What ``options`` leave to ``"auto"`` stays open,
         but a cookie that was Secure stays so.
-        Raises: ``ValueError`` or ``TypeError`` for members that describe no cookie.
+        Raises: ``ValueError`` for text that describes no cookie.
         """
-        autos = options.secure == "auto", options.same_site == "auto"
-        cookie = cls(_read_options(*map(members.get, _MEMBERS), *autos), now)
-        if text := members.get("expires"):
-            datetime.fromisoformat(text)
+        attributes, is_dated = _read(text, options.secure == "auto", options.same_site == "auto")
+        cookie = cls(attributes, now)
+        if is_dated:
             cookie._expires = expires_at
         return cookie
 
 
-_MEMBERS = (
-    "path",
-    "domain",
-    "originalMaxAge",
-    "httpOnly",
-    "secure",
-    "sameSite",
-    "partitioned",
-    "priority",
-)
+# The sessions of an application nearly all have the same cookie: it is written and read once.
 
 
 @lru_cache(maxsize=256)
-def _read_options(*members: Any) -> CookieOptions:
-    same_site: Any
-    path, domain, age, http_only, secure, same_site, partitioned, priority, *autos = members
-    same_site = "strict" if same_site is True else same_site.lower() if same_site else None
-    is_secure = bool(secure or partitioned or same_site == "none")  # browsers want it with either
-    return CookieOptions(
-        path="/" if path is None else path,
-        domain=domain or None,
-        max_age=age / 1000 if age else None,
-        http_only=http_only is not False,
-        secure=is_secure or ("auto" if autos[0] else False),
-        same_site="auto" if autos[1] else same_site,
-        partitioned=bool(partitioned),
-        priority=priority or None,
-    )
+def _write(options: CookieOptions, expires: float | None) -> str:
+    age = _seconds(options.max_age)
+    members = {
+        "originalMaxAge": None if age is None else round(age * 1000),
+        "partitioned": options.partitioned or None,
+        "priority": options.priority,
+        "expires": None if expires is None else _to_iso(expires),
+        "secure": options.secure,
+        "httpOnly": options.http_only,
+        "domain": options.domain,
+        "path": options.path,
+        "sameSite": options.same_site,
+    }
+    written = {
+        key: value for key, value in members.items() if value is not None or key in _NULLABLE
+    }
+    return json.dumps(written, separators=(",", ":"))
 
 
-# ``null`` is written for these two, as express-session does; other members that are not set are
-# left out.
-_NULLABLE = ("originalMaxAge", "expires")
+_NULLABLE = ("originalMaxAge", "expires")  # other members that are not set are left out
 
 
 def _to_iso(moment: float) -> str:
-    return (
-        datetime.fromtimestamp(moment, UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
+    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=256)
+def _read(text: str, is_secure_open: bool, is_same_site_open: bool) -> tuple[CookieOptions, bool]:
+    try:
+        members = json.loads(text)
+        is_dated = members.get("expires") not in (None, False)
+        if is_dated:
+            datetime.fromisoformat(members["expires"])
+        options = _from_members(members)
+    except (TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError("the members of the cookie make no sense") from error
+    if is_secure_open and not options.secure:
+        options = replace(options, secure="auto")
+    if is_same_site_open:
+        options = replace(options, same_site="auto")
+    return options, is_dated
+
+
+def _from_members(members: dict[str, Any]) -> CookieOptions:
+    # What is not set is left out, or null, or false.
+    get = {key: value for key, value in members.items() if value not in (None, False)}.get
+    age, priority, partitioned = map(get, ("originalMaxAge", "priority", "partitioned"))
+    same_site: Any = get("sameSite")
+    if isinstance(age, int | float) and _LONGEST_AGE * 1000 < age <= _LAST_OF_JAVASCRIPT:
+        age = _LONGEST_AGE * 1000  # "never", as one writes it there
+    same_site = "strict" if same_site is True else same_site and same_site.lower()
+    return CookieOptions(
+        path=get("path", "/"),
+        domain=get("domain"),
+        max_age=age if age is None or age is True else age / 1000,
+        http_only=members.get("httpOnly") is not False,
+        secure=bool(get("secure") or partitioned) or same_site == "none",
+        same_site=same_site,
+        partitioned=bool(partitioned),
+        priority=priority and priority.lower(),
     )
+
+
+_LAST_OF_JAVASCRIPT = 8_640_000_000_000_000  # ms; its last instant

@@ -114,19 +114,21 @@ class SessionMiddleware:
         """
         for value in self.cookies(environ):
             try:
-                session_id = unsign(value[2:], self.secrets) if value.startswith("s:") else ""
+                session_id = unsign(value[2:], self.secrets)
             except BadSignature:
                 continue
             session = Session.load(self.store, session_id, settings) if session_id else None
             if session is not None:
-                newest, *retired = self.secrets
-                return session, bool(retired) and sign(session_id, newest) != value[2:]
+                is_retired = (
+                    len(self.secrets) > 1 and sign(session_id, self.secrets[0]) != value[2:]
+                )
+                return session, is_retired
         return Session(self.store, settings), False
 
     def cookies(self, environ: "WSGIEnvironment") -> list[str]:
-        """Return the values of the cookies of our name, as they came."""
+        """Return the signed values that came under our name, those that are tried."""
         pairs = parse_cookies(environ.get("HTTP_COOKIE", ""), only=self.name)
-        return [value for _, value in pairs[:_MOST_COOKIES]]
+        return [value for _, value in pairs if value.startswith("s:")][:_MOST_COOKIES]
 
 
 class _Exchange:
@@ -307,13 +309,13 @@ def _sets(header: tuple[str, str], start: str) -> bool:
 
 
 def _check_secrets(secret: str | Sequence[str]) -> list[str]:
-    secrets: list[str] = list(secret) if isinstance(secret, list | tuple) else [secret or ""]
+    secrets: list[Any] = list(secret) if isinstance(secret, list | tuple) else [secret or ""]
     for text in secrets:
         if not isinstance(text, str):
             raise TypeError(f"a secret of type {type(text).__name__}: write text; of bytes, .hex()")
     if not all(secrets) or not secrets:
         raise ValueError("secret is empty: write what secrets.token_hex(32) once returned")
-    if len(secrets[0].encode()) < _FEWEST_BYTES or secrets[0] in _WELL_KNOWN:
+    if len(secrets[0].encode(errors="replace")) < _FEWEST_BYTES or secrets[0] in _WELL_KNOWN:
         advice = "the secret can be guessed: write what secrets.token_hex(32) once returned"
         warnings.warn(advice, WeakSecretWarning, stacklevel=3)
     return secrets

@@ -52,7 +52,7 @@ def encode_record(cookie: Data, data: Data) -> str:
 
     Raises: ``TypeError`` or ``ValueError`` that names the key of a value which JSON can't hold.
     """
-    return _join(cookie, encode_data(data))
+    return _join(_ENCODER.encode(cookie), encode_data(data))
 
 
 def decode_record(text: str) -> tuple[Data, Data]:
@@ -60,8 +60,8 @@ def decode_record(text: str) -> tuple[Data, Data]:
 
     Raises: ``BadRecord`` for text that is no JSON object with a ``cookie`` object in it.
     """
-    cookie, data_text = _split(text)
-    return cookie, _decode_data(data_text)
+    cookie_text, data_text = _split(text)
+    return _decode(cookie_text), _decode(data_text)
 
 
 def encode_data(data: Data) -> str:
@@ -99,36 +99,33 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def _join(cookie: Data, data_text: str) -> str:
+def _join(cookie_text: str, data_text: str) -> str:
     comma = "" if data_text == "{}" else ","
-    return f"{_START}{_ENCODER.encode(cookie)}{comma}{data_text[1:]}"
+    return f"{_START}{cookie_text}{comma}{data_text[1:]}"
 
 
-def _split(text: str) -> tuple[Data, str]:
-    # The cookie and the text of the data. What was written here, or by Express, begins with the
-    # cookie; then the rest of the text *is* that of the data, which need not be encoded to compare.
+def _split(text: str) -> tuple[str, str]:
+    # The texts of the cookie and of the data. What was written here, or by Express, begins with the
+    # cookie, and ``encode_data`` need not run again to find what it made of the data at that time.
+    head, _, rest = text.partition("}")
+    is_flat = head.count("{") == 2 and head.count('"') % 2 == 0 and rest[:1] in (",", "}")
+    if text.startswith(_START) and is_flat:
+        return head[len(_START) :] + "}", "{" + rest.removeprefix(",")
+    data = _decode(text)
+    cookie = data.pop("cookie", None)
+    if not isinstance(cookie, dict):
+        raise BadRecord("it has no cookie object")
+    return _ENCODER.encode(cookie), encode_data(data)
+
+
+def _decode(text: str) -> Data:
     try:
         text.isascii() or text.encode()  # a raw half of a character could never be stored again
-        if text.startswith(_START):
-            cookie, end = _DECODER.raw_decode(text, len(_START))
-            data_text = "{" + text[end:].removeprefix(",")
-        else:
-            data = _DECODER.decode(text)
-            cookie, data_text = data.pop("cookie"), encode_data(data)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadRecord("it is no session in JSON") from error
-    if not isinstance(cookie, dict):
-        raise BadRecord("its cookie is no object")
-    return cookie, data_text
-
-
-def _decode_data(data_text: str) -> Data:
-    try:
-        data: Data = _DECODER.decode(data_text)
+        data = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
-        raise BadRecord("it is no session in JSON") from error
-    if "cookie" in data:
-        raise BadRecord("it has two cookies")
+        raise BadRecord("it is no JSON") from error
+    if not isinstance(data, dict):
+        raise BadRecord("it is no object")
     return data
 
 
@@ -191,8 +188,9 @@ class Session(MutableMapping[str, Any]):
 
     # Without a ``__dict__``, ``session.views = 1``, as one writes in JavaScript, is an error.
     __slots__ = (
-        *("_cookie", "_created", "_data", "_expires_at", "_id", "_loaded", "_saved", "_settings"),
-        *("_store", "_stored", "is_destroyed", "is_new", "was_saved"),
+        *("_cookie", "_created", "_data", "_expires_at", "_id", "_is_lent", "_is_written"),
+        *("_loaded", "_saved", "_settings", "_store", "_stored"),
+        *("is_destroyed", "is_new", "was_saved"),
     )
 
     def __init__(self, store: Store, settings: SessionSettings = SessionSettings()) -> None:
@@ -210,6 +208,7 @@ class Session(MutableMapping[str, Any]):
         self._created: float | None = None
         self._loaded: Form | None = ("{}", self._settings.cookie)
         self._saved: Form | None = None
+        self._is_lent = self._is_written = False  # a list or dict was handed out; a key was set
         self.is_new = True
         self.is_destroyed = self.was_saved = False
 
@@ -235,8 +234,7 @@ class Session(MutableMapping[str, Any]):
         """Decode the data, unless somebody did. A record that can't be read makes a new session."""
         if self._data is None and self._stored is not None:
             try:
-                data_text = self._decode(Record(self._stored, self._expires_at))
-                self._loaded = self._saved = data_text, self.cookie_options
+                self._open(Record(self._stored, self._expires_at))
             except BadRecord as error:
                 logger.warning("a stored session is not used: %s", error)
                 self._begin()
@@ -244,24 +242,30 @@ class Session(MutableMapping[str, Any]):
             self._data = {}
         return self._data
 
-    def _decode(self, record: Record) -> str:
-        # Fill data, cookie and time of creation, all or none of them, and return the data's text.
-        members, data_text = _split(record.text)
-        data, settings = _decode_data(data_text), self._settings
+    def _open(self, record: Record) -> None:
+        # Take all that the record holds, or nothing.
+        cookie_text, data_text = _split(record.text)
+        data, settings = _decode(data_text), self._settings
         created, limit = data.pop(_CREATED, None), settings.absolute_timeout
+        options, now = settings.cookie, settings.now
         try:
-            options, now = settings.cookie, settings.now
-            cookie = SessionCookie.from_json(members, record.expires_at, options, now)
+            cookie = SessionCookie.from_json(cookie_text, record.expires_at, options, now)
             is_over = limit is not None and created and created / 1000 + limit <= now()
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError) as error:
             raise BadRecord("its cookie makes no sense") from error
-        if is_over:
-            raise BadRecord("it has reached its absolute limit")
+        if is_over or "cookie" in data:
+            raise BadRecord("it has reached its limit" if is_over else "it has two cookies")
+        self._stored, self._expires_at = record
         self._data, self._cookie, self._created = data, cookie, created
-        return data_text
+        self._saved = data_text, cookie.options
+        if not self.is_new:  # else the browser has to be told of it still
+            self._loaded = self._saved
 
     def __getitem__(self, key: str) -> Any:
-        return self.look()[key]
+        value = self.look()[key]
+        if isinstance(value, dict | list):
+            self._is_lent = True
+        return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
@@ -270,9 +274,11 @@ class Session(MutableMapping[str, Any]):
             raise ValueError(f"session[{key!r}]: the record has another use for this key")
         self._require_alive()
         self.look()[key] = value
+        self._is_written = True
 
     def __delitem__(self, key: str) -> None:
         del self.look()[key]
+        self._is_written = True
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.look())
@@ -310,17 +316,26 @@ class Session(MutableMapping[str, Any]):
 
     def changes(self) -> Changes:
         """Compare the session as it is now with what was loaded and with what is stored."""
-        if self._data is None:
-            return Changes(self._loaded is None, False, not self.is_new)
-        now, loaded = self._form(self._data), self._loaded
+        loaded, options = self._loaded, self.cookie_options
         if loaded is None:  # regenerated: another id
-            return Changes(True, True, now == self._saved)
-        if now[0] != loaded[0] and not self.is_new:
+            return Changes(True, True, self._form(self.look()) == self._saved)
+        is_cookie_changed = options is not loaded[1] and options != loaded[1]
+        is_stored, may_differ = self._stored is not None, self._is_lent or self._is_written
+        if not (
+            may_differ or is_cookie_changed or (self.is_new and is_stored) or self._is_undated()
+        ):
+            return Changes(False, False, is_stored)
+        now = self._form(self.look())
+        if now[0] != loaded[0] and not self._is_written and not self.is_new:
             # Another writer's JSON may look otherwise (1e-7 for our 1e-07) and still say the same.
-            ours = encode_data(_decode_data(loaded[0])), loaded[1]
+            ours = encode_data(_decode(loaded[0])), loaded[1]
             self._saved = ours if self._saved == loaded else self._saved
             self._loaded = loaded = ours
-        return Changes(now != loaded, now[1] != loaded[1], now == self._saved)
+        return Changes(now != loaded, is_cookie_changed, now == self._saved)
+
+    def _is_undated(self) -> bool:
+        is_limited = self._settings.absolute_timeout is not None
+        return is_limited and self._created is None and self._data is not None
 
     def _form(self, data: Data) -> Form:
         created = self._note_creation()
@@ -337,22 +352,21 @@ class Session(MutableMapping[str, Any]):
 
         By more than half its life, where that is less; 0 renews always.
         """
-        moved = abs(self._new_expiry() - self._expires_at)  # back, too, after a clock was wrong
-        return touch_after == 0 or moved > min(touch_after, self._lifetime() / 2)
+        lifetime = self._lifetime()
+        moved = abs(self._expiry(lifetime) - self._expires_at)  # back, too, if a clock was wrong
+        return touch_after == 0 or moved > min(touch_after, lifetime / 2)
 
     def _lifetime(self) -> float:
         if self._data is None and (age := _AGE.match(self._stored or "")):
             return self._settings.idle_timeout if age[1] == "null" else int(age[1]) / 1000
         return self.cookie.original_max_age or self._settings.idle_timeout
 
-    def _new_expiry(self) -> float:
-        expires_at = self._settings.now() + self._lifetime()
-        if self._settings.absolute_timeout is None:
+    def _expiry(self, lifetime: float) -> float:
+        expires_at, limit = self._settings.now() + lifetime, self._settings.absolute_timeout
+        if limit is None:
             return expires_at
         self.look()
-        return min(
-            expires_at, (self._note_creation() or 0) / 1000 + self._settings.absolute_timeout
-        )
+        return min(expires_at, (self._note_creation() or 0) / 1000 + limit)
 
     def save(self) -> None:
         """Store the session now.
@@ -376,7 +390,7 @@ class Session(MutableMapping[str, Any]):
         for _ in _tries():
             self._catch_up()
             data: Data = _DECODER.decode(encode_data(self.look()))  # a copy, in case the try fails
-            result = change(data)
+            result, self._is_written = change(data), True
             if self._write(data):
                 return result
         raise AssertionError("the tries end with an error")
@@ -385,14 +399,13 @@ class Session(MutableMapping[str, Any]):
         """Take what is in the store now; unsaved changes are lost."""
         self._require_alive()
         record = None if self._stored is None else self._store.get(self.id)
-        if record is None:
-            raise SessionGone("the store has no such session to reload")
-        self._take(record)
+        self._open_newest(record)
+        self._is_lent = self._is_written = False
 
     def touch(self) -> None:
         """Renew the session now: the cookie's age and the record's time start again."""
         self._require_alive()
-        expires_at = self._new_expiry()
+        expires_at = self._expiry(self._lifetime())
         if self._cookie is not None:
             self._cookie.touch()
         if self._stored is not None:
@@ -449,9 +462,11 @@ class Session(MutableMapping[str, Any]):
     def _write(self, data: Data) -> bool:
         # One try. False: the id is taken, or the store no longer holds what we know.
         self.cookie.touch()
-        form, expires_at = self._form(data), self._new_expiry()
-        if _DECODER.decode(form[0]) != data:
-            _explain(data)  # it would not come back as it went: a key that is a number, say
+        form, expires_at = self._form(data), self._expiry(self._lifetime())
+        comes_back = _DECODER.decode(form[0])
+        comes_back.pop(_CREATED, None)
+        if comes_back != data:
+            _explain(data)  # a key that is a number, say, comes back as text
         text = _join(self.cookie.to_json(self._settings.is_secure), form[0])
         if self._stored is not None:
             is_done = self._store.replace(self.id, self._stored, text, expires_at)
@@ -464,21 +479,22 @@ class Session(MutableMapping[str, Any]):
 
     def _catch_up(self) -> None:
         # Lay what this request changed over what the store holds now.
-        mine, cookie, changes = self.look(), self.cookie, self.changes()
+        mine, cookie, changes, loaded = self.look(), self.cookie, self.changes(), self._loaded
         if self._stored is None:
             return
-        record = self._store.get(self.id)
-        if record is None:
-            raise SessionGone("the session was ended by another request")
-        base = _decode_data(_split(self._stored)[1])
-        try:
-            self._decode(record)
-        except BadRecord:
-            raise SessionGone("the session was ended, or spoilt, by another request") from None
-        self._stored, self._expires_at = record
-        self._data = merge(base, mine, self.look())
+        base = _decode(_split(self._stored)[1])
+        self._open_newest(self._store.get(self.id))
+        self._data, self._loaded = merge(base, mine, self.look()), loaded
         if changes.is_cookie_changed:
             self._cookie = cookie
+
+    def _open_newest(self, record: Record | None) -> None:
+        try:
+            if record is not None:
+                return self._open(record)
+        except BadRecord as error:
+            logger.warning("a stored session is not used: %s", error)
+        raise SessionGone("the store has no such session any more")
 
 
 def _tries() -> Iterator[None]:

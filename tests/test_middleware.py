@@ -280,6 +280,24 @@ def test_a_visitor_without_a_session_gets_one_when_that_is_due(
         assert "get" not in store.calls  # the signature guards the store
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(lambda s: (write(s), s.save()), id="save"),
+        pytest.param(lambda s: (write(s), s.save(), s.reload()), id="save, reload"),
+        pytest.param(lambda s: (write(s), s.save(), s.reload(), read(s)), id="save, reload, read"),
+        pytest.param(lambda s: s.atomic(write), id="atomic"),
+        pytest.param(lambda s: (s.atomic(write), s.atomic(write)), id="atomic twice"),
+        pytest.param(lambda s: (s.regenerate(), s.save(), s.atomic(read)), id="regenerate, atomic"),
+        pytest.param(lambda s: (s.regenerate(keep_data=True), s.reload()), id="regenerate, reload"),
+    ],
+)
+def test_whatever_a_handler_does_with_it_a_new_id_reaches_the_browser(browse, store, act):
+    browser = browse(handler(act))
+    assert browser.get().cookie
+    assert id_in(browser.cookie) in list(store)
+
+
 def test_a_read_renews_the_record_once_a_minute_and_no_more(browse, store, cookie, clock):
     browser = browse(handler(read), cookie)
     for _ in range(6):

@@ -484,7 +484,7 @@ def test_nothing_works_on_a_session_that_was_logged_out_elsewhere(session, metho
 
 
 def test_reloading_what_was_never_stored_says_so(store, settings):
-    with pytest.raises(SessionGone, match="reload"):
+    with pytest.raises(SessionGone, match="no such session"):
         Session(store, settings).reload()
 
 
