@@ -124,6 +124,11 @@ class CookieOptions:
                 f"{wish}: browsers drop such a cookie without Secure; write secure=True too"
             )
 
+    @property
+    def seconds(self) -> float | None:
+        """``max_age`` in seconds, however it was given."""
+        return self.max_age  # type: ignore[return-value]  # __post_init__ made it so
+
     def resolve(self, is_secure: bool) -> "CookieOptions":
         """Return these options with each ``"auto"`` decided for a request that is secure, or is
         not."""
@@ -186,7 +191,7 @@ def format_set_cookie(
     """
     options = options.resolve(is_secure)
     _check_name(name, options)
-    age = _seconds(options.max_age)
+    age = options.seconds
     if expires is None and age is not None:
         expires = time.time() + age
     if expires is not None and not 0 <= expires < _YEAR_10000:
@@ -267,7 +272,7 @@ class SessionCookie:
 
     @property
     def original_max_age(self) -> float | None:
-        return _seconds(self.options.max_age)
+        return self.options.seconds
 
     @property
     def expires(self) -> float | None:
@@ -288,7 +293,7 @@ class SessionCookie:
 
     def touch(self) -> None:
         """Put the remaining age back to ``original_max_age``."""
-        age = self.original_max_age
+        age = self.options.seconds
         self._expires = None if age is None else self._now() + age
 
     def to_json(self, is_secure: bool) -> str:
@@ -321,7 +326,7 @@ class SessionCookie:
 
 @lru_cache(maxsize=256)
 def _write(options: CookieOptions, expires: float | None) -> str:
-    age = _seconds(options.max_age)
+    age = options.seconds
     members = {
         "originalMaxAge": None if age is None else round(age * 1000),
         "partitioned": options.partitioned or None,

@@ -91,8 +91,7 @@ class SessionMiddleware:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         settings = self._settings_for(environ)
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") or "/"
-        if _SESSION in environ or not path_matches(path, settings.cookie.path):
+        if _SESSION in environ or not _is_below(environ, settings.cookie.path):
             return self.app(environ, start_response)
         return _Exchange(self, environ, settings, start_response).run()
 
@@ -260,8 +259,8 @@ class _Exchange:
         return decision
 
     def _complete(self, headers: Headers, cookie: str | None) -> Headers:
-        vary = ",".join([value for name, value in headers if name.lower() == "vary"]).lower()
-        if "cookie" not in vary and "*" not in vary:
+        vary = [value.lower() for name, value in headers if name.lower() == "vary"]
+        if not vary or not any("cookie" in value or value == "*" for value in vary):
             # Or a shared cache hands one visitor's page to the next.
             headers = [*headers, ("Vary", "Cookie")]
         if cookie is None:
@@ -302,6 +301,13 @@ class _Body:
     def close(self) -> None:
         if hasattr(self._body, "close"):
             self._body.close()
+
+
+def _is_below(environ: "WSGIEnvironment", cookie_path: str) -> bool:
+    if cookie_path == "/":
+        return True
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return path_matches(path or "/", cookie_path)
 
 
 def _sets(header: tuple[str, str], start: str) -> bool:

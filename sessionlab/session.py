@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from copy import copy
+from functools import lru_cache
 from secrets import token_urlsafe
 from typing import Any, NamedTuple, TypeVar
 
@@ -107,25 +108,33 @@ def _join(cookie_text: str, data_text: str) -> str:
 def _split(text: str) -> tuple[str, str]:
     # The texts of the cookie and of the data. What was written here, or by Express, begins with the
     # cookie, and ``encode_data`` need not run again to find what it made of the data at that time.
-    head, _, rest = text.partition("}")
-    is_flat = head.count("{") == 2 and head.count('"') % 2 == 0 and rest[:1] in (",", "}")
-    if text.startswith(_START) and is_flat:
-        return head[len(_START) :] + "}", "{" + rest.removeprefix(",")
-    data = _decode(text)
+    start, _, rest = text.partition("}")
+    cookie_text = start.removeprefix(_START) + "}"
+    if text.startswith(_START) and _is_object(cookie_text):
+        return cookie_text, "{" + rest.removeprefix(",")
+    data = _decode(text.strip())
     cookie = data.pop("cookie", None)
     if not isinstance(cookie, dict):
         raise BadRecord("it has no cookie object")
     return _ENCODER.encode(cookie), encode_data(data)
 
 
+@lru_cache(maxsize=256)
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(_DECODER.decode(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _decode(text: str) -> Data:
     try:
         text.isascii() or text.encode()  # a raw half of a character could never be stored again
-        data = _DECODER.decode(text)
+        data, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise BadRecord("it is no JSON") from error
-    if not isinstance(data, dict):
-        raise BadRecord("it is no object")
+    if end != len(text) or not isinstance(data, dict):
+        raise BadRecord("it is no object in JSON")
     return data
 
 
@@ -354,12 +363,13 @@ class Session(MutableMapping[str, Any]):
         """
         lifetime = self._lifetime()
         moved = abs(self._expiry(lifetime) - self._expires_at)  # back, too, if a clock was wrong
-        return touch_after == 0 or moved > min(touch_after, lifetime / 2)
+        return touch_after == 0 or moved > touch_after or moved > lifetime / 2
 
     def _lifetime(self) -> float:
         if self._data is None and (age := _AGE.match(self._stored or "")):
             return self._settings.idle_timeout if age[1] == "null" else int(age[1]) / 1000
-        return self.cookie.original_max_age or self._settings.idle_timeout
+        self.look()
+        return self.cookie_options.seconds or self._settings.idle_timeout
 
     def _expiry(self, lifetime: float) -> float:
         expires_at, limit = self._settings.now() + lifetime, self._settings.absolute_timeout

@@ -14,9 +14,13 @@ from .stores import Record, Store
 
 
 class Clock:
-    """A clock that stands still until told to advance; ``clock()`` is Unix time in seconds."""
+    """A clock that stands still until ``advance``: Unix time in seconds, to be passed as ``now``.
 
-    def __init__(self, start: float = 1_800_000_000.0) -> None:
+    It starts in October 2096: browsers, and requests, drop a cookie whose ``Expires`` is past by
+    *their* clock, so that one which is behind it would log everybody out.
+    """
+
+    def __init__(self, start: float = 4_000_000_000.0) -> None:
         self._time = start
 
     def __call__(self) -> float:

@@ -172,7 +172,7 @@ def test_a_record_is_written_as_express_session_would(store, clock):
     session["views"] = 1
     session.save()
     assert store.get(session.id).text == (
-        '{"cookie":{"originalMaxAge":3600000,"expires":"2027-01-15T09:00:00.000Z","secure":true,'
+        '{"cookie":{"originalMaxAge":3600000,"expires":"2096-10-02T08:06:40.000Z","secure":true,'
         '"httpOnly":true,"domain":"example.com","path":"/","sameSite":"strict"},"views":1}'
     )
 
