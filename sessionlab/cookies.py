@@ -10,10 +10,9 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 from urllib.parse import quote, unquote_to_bytes
 from wsgiref.handlers import format_date_time
 
@@ -81,38 +80,55 @@ def path_matches(request_path: str, cookie_path: str) -> bool:
     return cookie_path.endswith("/") or request_path[len(cookie_path) :][:1] in ("", "/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CookieOptions:
-    """The attributes a session's cookie starts with.
+class _Attributes(NamedTuple):
+    path: str
+    domain: str | None
+    max_age: float | None  # seconds
+    http_only: bool
+    secure: bool | Literal["auto"]
+    same_site: SameSite | Literal["auto"] | None
+    partitioned: bool
+    priority: Priority | None
+
+
+class CookieOptions(_Attributes):
+    """The attributes a session's cookie starts with. They don't change; ``replace`` copies them.
 
     ``max_age`` is seconds or a ``timedelta``; ``None`` makes a cookie that goes when the browser
     closes. ``secure="auto"`` is Secure on https and not on http; ``same_site="auto"`` is None where
     the cookie is Secure and Lax elsewhere.
-    Raises: ``ValueError`` for a value or a combination that browsers refuse, saying what to write
-    instead.
+    Raises: ``ValueError`` or ``TypeError`` for what browsers refuse, saying what to write instead.
     Source: RFC 6265 section 4.1.2; draft-ietf-httpbis-rfc6265bis for SameSite; CHIPS for
     Partitioned.
     """
 
-    path: str = "/"
-    domain: str | None = None
-    max_age: float | timedelta | None = None
-    http_only: bool = True
-    secure: bool | Literal["auto"] = "auto"
-    same_site: SameSite | Literal["auto"] | None = "lax"
-    partitioned: bool = False
-    priority: Priority | None = None
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
+    def __new__(
+        cls,
+        *,
+        path: str = "/",
+        domain: str | None = None,
+        max_age: float | timedelta | None = None,
+        http_only: bool = True,
+        secure: bool | Literal["auto"] = "auto",
+        same_site: SameSite | Literal["auto"] | None = "lax",
+        partitioned: bool = False,
+        priority: Priority | None = None,
+    ) -> "CookieOptions":
+        seconds = _seconds(max_age)
+        values = path, domain, seconds, http_only, secure, same_site, partitioned, priority
+        options = super().__new__(cls, *values)
+        options._check()
+        return options
+
+    def _check(self) -> None:
         if not _is(_PATH, self.path):
             raise ValueError(
-                f"path={self.path!r}: write a path that starts with '/', without ';' or controls"
+                f"path={self.path!r}: write one such as '/app', without ';' or controls"
             )
         if self.domain is not None and not _is(_DOMAIN, self.domain):
-            raise ValueError(
-                f"domain={self.domain!r}: write a host name such as 'example.com', or None"
-            )
-        object.__setattr__(self, "max_age", _seconds(self.max_age))
+            raise ValueError(f"domain={self.domain!r}: write one such as 'example.com', or None")
         for name, choices in _CHOICES.items():
             value = getattr(self, name)
             # The type counts: 1 == True, and nobody means to write secure=1.
@@ -120,18 +136,14 @@ class CookieOptions:
                 raise ValueError(f"{name}={value!r}: write one of {', '.join(map(repr, choices))}")
         if self.secure is not True and (self.same_site == "none" or self.partitioned):
             wish = "partitioned=True" if self.partitioned else 'same_site="none"'
-            raise ValueError(
-                f"{wish}: browsers drop such a cookie without Secure; write secure=True too"
-            )
+            raise ValueError(f"{wish}: browsers drop it without Secure; write secure=True as well")
 
-    @property
-    def seconds(self) -> float | None:
-        """``max_age`` in seconds, however it was given."""
-        return self.max_age  # type: ignore[return-value]  # __post_init__ made it so
+    def replace(self, **changes: Any) -> "CookieOptions":
+        """Return these options with some of them changed, which are checked."""
+        return CookieOptions(**{**self._asdict(), **changes})
 
     def resolve(self, is_secure: bool) -> "CookieOptions":
-        """Return these options with each ``"auto"`` decided for a request that is secure, or is
-        not."""
+        """Return these options with each ``"auto"`` decided for a request over https, or http."""
         return _resolve(self, is_secure)
 
 
@@ -150,7 +162,7 @@ def _resolve(options: CookieOptions, is_secure: bool) -> CookieOptions:
     same_site = options.same_site
     if same_site == "auto":
         same_site = "none" if secure else "lax"
-    return replace(options, secure=secure, same_site=same_site)
+    return options.replace(secure=secure, same_site=same_site)
 
 
 def _is(pattern: re.Pattern[str], text: object) -> bool:
@@ -191,7 +203,7 @@ def format_set_cookie(
     """
     options = options.resolve(is_secure)
     _check_name(name, options)
-    age = options.seconds
+    age = options.max_age
     if expires is None and age is not None:
         expires = time.time() + age
     if expires is not None and not 0 <= expires < _YEAR_10000:
@@ -239,8 +251,7 @@ class _Attribute(Generic[T]):
         return value
 
     def __set__(self, cookie: "SessionCookie", value: T) -> None:
-        change: dict[str, Any] = {self._name: value}
-        cookie.options = replace(cookie.options, **change)  # which checks it
+        cookie.options = cookie.options.replace(**{self._name: value})
 
 
 class SessionCookie:
@@ -272,7 +283,7 @@ class SessionCookie:
 
     @property
     def original_max_age(self) -> float | None:
-        return self.options.seconds
+        return self.options.max_age
 
     @property
     def expires(self) -> float | None:
@@ -288,12 +299,12 @@ class SessionCookie:
 
     @max_age.setter
     def max_age(self, length: float | timedelta | None) -> None:
-        self.options = replace(self.options, max_age=length)
+        self.options = self.options.replace(max_age=length)
         self.touch()
 
     def touch(self) -> None:
         """Put the remaining age back to ``original_max_age``."""
-        age = self.options.seconds
+        age = self.options.max_age
         self._expires = None if age is None else self._now() + age
 
     def to_json(self, is_secure: bool) -> str:
@@ -326,7 +337,7 @@ class SessionCookie:
 
 @lru_cache(maxsize=256)
 def _write(options: CookieOptions, expires: float | None) -> str:
-    age = options.seconds
+    age = options.max_age
     members = {
         "originalMaxAge": None if age is None else round(age * 1000),
         "partitioned": options.partitioned or None,
@@ -363,9 +374,9 @@ def _read(text: str, is_secure_open: bool, is_same_site_open: bool) -> tuple[Coo
     except (TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError("the members of the cookie make no sense") from error
     if is_secure_open and not options.secure:
-        options = replace(options, secure="auto")
+        options = options.replace(secure="auto")
     if is_same_site_open:
-        options = replace(options, same_site="auto")
+        options = options.replace(same_site="auto")
     return options, is_dated
 
 

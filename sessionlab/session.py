@@ -369,7 +369,7 @@ class Session(MutableMapping[str, Any]):
         if self._data is None and (age := _AGE.match(self._stored or "")):
             return self._settings.idle_timeout if age[1] == "null" else int(age[1]) / 1000
         self.look()
-        return self.cookie_options.seconds or self._settings.idle_timeout
+        return self.cookie_options.max_age or self._settings.idle_timeout
 
     def _expiry(self, lifetime: float) -> float:
         expires_at, limit = self._settings.now() + lifetime, self._settings.absolute_timeout

@@ -7,6 +7,7 @@ import pytest
 
 def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="full-size reliability runs")
+    parser.addoption("--screenshots", metavar="FOLDER", help="keep the browser test's pictures")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,8 +2,10 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,22 @@ def test_importing_the_library_pulls_in_no_laboratory():
     loaded = json.loads(run.stdout)
     heavy = {"bottle", "requests", "IPython", "pytest", "sessionlab.lab", "sessionlab.testing"}
     assert not heavy & set(loaded)
+
+
+def test_importing_the_library_takes_under_40_ms(tmp_path):
+    """More than an empty Python; the best of several, as other programs run beside it."""
+
+    def seconds(code):
+        command = [sys.executable, "-c", code]
+        environ = {
+            **os.environ,
+            "PYTHONPYCACHEPREFIX": str(tmp_path),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        started = time.perf_counter()
+        subprocess.run(command, check=True, env=environ)
+        return time.perf_counter() - started
+
+    runs = [(seconds("pass"), seconds("import sessionlab")) for _ in range(20)]
+    empty, full = (min(times) for times in zip(*runs, strict=True))
+    assert full - empty < 0.040

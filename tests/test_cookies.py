@@ -5,7 +5,6 @@ Golden texts: npm's cookie 0.7.2 and express-session 1.19.
 
 import json
 import time
-from dataclasses import FrozenInstanceError, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
@@ -218,7 +217,7 @@ def test_age_is_kept_in_seconds(max_age, seconds):
 
 
 def test_options_can_not_be_changed_behind_a_session():
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         CookieOptions().path = "/app"
 
 
@@ -265,17 +264,17 @@ PLAIN = CookieOptions(secure=False, same_site=None)  # what Express starts with
     ("options", "expires", "attributes"),
     [
         pytest.param(PLAIN, None, "Path=/; HttpOnly", id="Express's own"),
-        pytest.param(replace(PLAIN, http_only=False), None, "Path=/", id="for scripts too"),
-        pytest.param(replace(PLAIN, path="/app"), None, "Path=/app; HttpOnly", id="path"),
-        pytest.param(replace(PLAIN, path='/a "b,c'), None, 'Path=/a "b,c; HttpOnly', id="odd path"),
+        pytest.param(PLAIN.replace(http_only=False), None, "Path=/", id="for scripts too"),
+        pytest.param(PLAIN.replace(path="/app"), None, "Path=/app; HttpOnly", id="path"),
+        pytest.param(PLAIN.replace(path='/a "b,c'), None, 'Path=/a "b,c; HttpOnly', id="odd path"),
         pytest.param(
-            replace(PLAIN, domain="example.com"),
+            PLAIN.replace(domain="example.com"),
             None,
             "Domain=example.com; Path=/; HttpOnly",
             id="domain",
         ),
         pytest.param(
-            replace(PLAIN, domain=".Example.com"),
+            PLAIN.replace(domain=".Example.com"),
             None,
             "Domain=.Example.com; Path=/; HttpOnly",
             id="domain with a dot in front",
@@ -298,44 +297,42 @@ PLAIN = CookieOptions(secure=False, same_site=None)  # what Express starts with
             "Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly",
             id="expiry at the epoch",
         ),
+        pytest.param(PLAIN.replace(secure=True), None, "Path=/; HttpOnly; Secure", id="https only"),
         pytest.param(
-            replace(PLAIN, secure=True), None, "Path=/; HttpOnly; Secure", id="https only"
-        ),
-        pytest.param(
-            replace(PLAIN, secure=True, partitioned=True),
+            PLAIN.replace(secure=True, partitioned=True),
             None,
             "Path=/; HttpOnly; Secure; Partitioned",
             id="partitioned",
         ),
         pytest.param(
-            replace(PLAIN, priority="low"),
+            PLAIN.replace(priority="low"),
             None,
             "Path=/; HttpOnly; Priority=Low",
             id="low priority",
         ),
         pytest.param(
-            replace(PLAIN, priority="medium"),
+            PLAIN.replace(priority="medium"),
             None,
             "Path=/; HttpOnly; Priority=Medium",
             id="medium priority",
         ),
         pytest.param(
-            replace(PLAIN, priority="high"),
+            PLAIN.replace(priority="high"),
             None,
             "Path=/; HttpOnly; Priority=High",
             id="high priority",
         ),
         pytest.param(
-            replace(PLAIN, same_site="lax"), None, "Path=/; HttpOnly; SameSite=Lax", id="lax"
+            PLAIN.replace(same_site="lax"), None, "Path=/; HttpOnly; SameSite=Lax", id="lax"
         ),
         pytest.param(
-            replace(PLAIN, same_site="strict"),
+            PLAIN.replace(same_site="strict"),
             None,
             "Path=/; HttpOnly; SameSite=Strict",
             id="strict",
         ),
         pytest.param(
-            replace(PLAIN, secure=True, same_site="none"),
+            PLAIN.replace(secure=True, same_site="none"),
             None,
             "Path=/; HttpOnly; Secure; SameSite=None",
             id="none",
@@ -415,11 +412,9 @@ HTTPS = CookieOptions(secure=True)
         pytest.param("__Secure-sid", CookieOptions(), id="__Secure- on http"),
         pytest.param("__Host-sid", PLAIN, id="__Host- without Secure"),
         pytest.param("__Host-sid", CookieOptions(), id="__Host- on http"),
-        pytest.param("__Host-sid", replace(HTTPS, path="/app"), id="__Host- with a path"),
-        pytest.param(
-            "__Host-sid", replace(HTTPS, domain="example.com"), id="__Host- with a domain"
-        ),
-        pytest.param("__HOST-sid", replace(HTTPS, path="/app"), id="__HOST- in capitals"),
+        pytest.param("__Host-sid", HTTPS.replace(path="/app"), id="__Host- with a path"),
+        pytest.param("__Host-sid", HTTPS.replace(domain="example.com"), id="__Host- with a domain"),
+        pytest.param("__HOST-sid", HTTPS.replace(path="/app"), id="__HOST- in capitals"),
         pytest.param("__secure-sid", PLAIN, id="__secure- in small letters"),
     ],
 )
@@ -589,19 +584,19 @@ RECORDS = [
         id="without an age",
     ),
     pytest.param(
-        replace(PLAIN, max_age=60, same_site="lax"),
+        PLAIN.replace(max_age=60, same_site="lax"),
         '{"originalMaxAge":60000,"expires":"2023-11-14T22:14:20.000Z","secure":false,'
         '"httpOnly":true,"path":"/","sameSite":"lax"}',
         id="with an age",
     ),
     pytest.param(
-        replace(PLAIN, max_age=1.5),
+        PLAIN.replace(max_age=1.5),
         '{"originalMaxAge":1500,"expires":"2023-11-14T22:13:21.500Z","secure":false,'
         '"httpOnly":true,"path":"/"}',
         id="with a fraction of a second",
     ),
     pytest.param(
-        replace(EVERYTHING, http_only=False),
+        EVERYTHING.replace(http_only=False),
         '{"originalMaxAge":3600000,"partitioned":true,"priority":"high",'
         '"expires":"2023-11-14T23:13:20.000Z","secure":true,"httpOnly":false,'
         '"domain":"example.com","path":"/app","sameSite":"none"}',
