@@ -1,0 +1,298 @@
+"""Rows F1, F2, F6, F7, S2, S5: when the store, the clock or the visitor fails."""
+
+import random
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+from test_races import SECRET, app_of, stored_session
+
+from sessionlab import (
+    CookieOptions,
+    MemoryStore,
+    SessionGone,
+    SessionMiddleware,
+    StoreError,
+    decode_record,
+    parse_cookies,
+    sign,
+    unsign,
+)
+from sessionlab.testing import Clock
+
+
+def ask(middleware, cookie=""):
+    """One request; returns its status, its Set-Cookie texts and what the handler returned."""
+    environ = {"PATH_INFO": "/", "QUERY_STRING": "", "SCRIPT_NAME": ""}
+    setup_testing_defaults(environ)
+    answer = []
+    if cookie:
+        environ["HTTP_COOKIE"] = cookie
+    body = b"".join(middleware(environ, lambda *args: answer.append(args)))
+    texts = [value for name, value in answer[0][1] if name == "Set-Cookie"]
+    return int(answer[0][0][:3]), texts, body.decode()
+
+
+def cookie_for(session_id, secret=SECRET):
+    return "connect.sid=s%3A" + sign(session_id, secret)
+
+
+class Failing:
+    """Any store, whose n-th operation fails, or all of them."""
+
+    OPERATIONS = ("get", "create", "replace", "touch", "destroy")
+
+    def __init__(self, store, fails_at=None):
+        self.fails_at, self.count = fails_at, 0
+        for name in self.OPERATIONS:
+            setattr(self, name, self._wrap(getattr(store, name)))
+
+    def _wrap(self, operation):
+        def call(*args):
+            self.count += 1
+            if self.fails_at in (self.count, "always"):
+                raise StoreError("it is down")
+            return operation(*args)
+
+        return call
+
+
+def write(session):
+    session["n"] = 1
+
+
+def nested(session):
+    session["cart"].append("jam")
+
+
+def twice(session):
+    session["n"] = 1
+    session.save()
+    session["m"] = 2
+
+
+SCENARIOS = {
+    "write": (write, lambda data: data.get("n") == 1),
+    "nested": (nested, lambda data: data["cart"] == ["tea", "jam"]),
+    "twice": (twice, lambda data: (data.get("n"), data.get("m")) == (1, 2)),
+    "atomic": (lambda s: s.atomic(lambda data: data.update(n=1)), lambda data: data.get("n") == 1),
+    "delete": (lambda s: s.pop("name"), lambda data: "name" not in data),
+    "log in": (lambda s: (s.regenerate(keep_data=True), write(s)), lambda data: data.get("n") == 1),
+    "begin again": (lambda s: (s.regenerate(), write(s)), lambda data: data == {"n": 1}),
+    "reload": (lambda s: (s.reload(), write(s)), lambda data: data.get("n") == 1),
+    "read": (lambda s: s["name"], lambda data: True),
+    "log out": (lambda s: s.destroy(), None),
+}
+
+
+def successes_without_the_change(store, act, is_kept, middleware_class=SessionMiddleware):
+    """Fail each operation of a request in turn; yield each success that is told in spite of it."""
+
+    def app(environ, start_response):  # what a framework does with an exception
+        try:
+            return app_of(act)(environ, start_response)
+        except (StoreError, SessionGone):
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
+            return [b""]
+
+    fails_at = 0
+    while True:
+        fails_at += 1
+        session_id = stored_session(store, name="Ada", cart=["tea"])
+        failing = Failing(store, fails_at)
+        middleware = middleware_class(app, SECRET, store=failing, touch_after=0)
+        status, texts, _ = ask(middleware, cookie_for(session_id))
+        if status < 400:
+            value = parse_cookies(texts[0])[0][1] if texts else None
+            record = store.get(unsign(value[2:], SECRET) if value else session_id)
+            if is_kept is None:
+                is_fine = store.get(session_id) is None
+            else:
+                is_fine = record is not None and is_kept(decode_record(record.text)[1])
+            if not is_fine:
+                yield fails_at
+        elif texts:
+            yield f"{fails_at}: an error with a cookie"
+        if failing.count < fails_at:
+            return
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_success_is_told_when_the_store_failed(store, name):
+    """F1: whichever operation of a request fails."""
+    assert list(successes_without_the_change(store, *SCENARIOS[name])) == []
+
+
+def test_the_failures_catch_an_answer_before_the_save(store):
+    """F1, T1: a middleware that answers first and stores then, as Express does."""
+
+    class Hasty(SessionMiddleware):
+        def __call__(self, environ, start_response):
+            answers = []
+            body = super().__call__(environ, lambda *args: answers.append(args))
+            start_response("200 OK", answers[0][1])
+            return body
+
+    assert list(successes_without_the_change(store, *SCENARIOS["write"], Hasty))
+
+
+def logged_out_by_an_outage(store, count, middleware_class=SessionMiddleware):
+    ids = [stored_session(store, name=f"visitor {number}") for number in range(count)]
+    failing = Failing(store, "always")
+    middleware = middleware_class(app_of(lambda s: s["name"]), SECRET, store=failing)
+    during = [ask(middleware, cookie_for(session_id)) for session_id in ids]
+    failing.fails_at = None
+    names = []
+    after = middleware_class(app_of(lambda s: names.append(s.get("name"))), SECRET, store=failing)
+    for session_id in ids:
+        ask(after, cookie_for(session_id))
+    assert (
+        all(status == 503 for status, _, _ in during) or middleware_class is not SessionMiddleware
+    )
+    still_in = sum(name == f"visitor {number}" for number, name in enumerate(names))
+    return count - still_in + sum(len(texts) for _, texts, _ in during)
+
+
+def test_an_outage_logs_nobody_out(store, sizes):
+    """F2: 503 and no cookie while it lasts; afterwards everybody is still logged in."""
+    assert logged_out_by_an_outage(store, sizes(1_000)) == 0
+
+
+def test_the_outage_catches_a_middleware_that_takes_it_for_a_new_visitor(store):
+    """F2, T1."""
+
+    class Forgetful(SessionMiddleware):
+        def load(self, environ, settings):
+            try:
+                return super().load(environ, settings)
+            except StoreError:
+                session, _ = SessionMiddleware.load(self, {**environ, "HTTP_COOKIE": ""}, settings)
+                session._store = MemoryStore()
+                session["name"] = "stranger"
+                return session, False
+
+    assert logged_out_by_an_outage(store, 10, Forgetful) >= 10
+
+
+BROKEN = {
+    "cut short": '{"cookie":{"originalMaxAge":null},"name":"A',
+    "empty": "",
+    **{text: text for text in ("null", "5", '"x"', "[]", "{}")},
+    "no cookie": '{"name":"Ada"}',
+    "cookie no dict": '{"cookie":[],"name":"Ada"}',
+    "expiry garbage": '{"cookie":{"expires":"soon"},"name":"Ada"}',
+    "attribute with ;": '{"cookie":{"path":"/;Domain=evil.example"},"name":"Ada"}',
+    "100,000 deep": '{"cookie":{},"name":' + "[" * 100_000 + "]" * 100_000 + "}",
+    "5,000 digits": '{"cookie":{},"name":' + "9" * 5_000 + "}",
+    "raw newline": '{"cookie":{},"name":"A\n"}',
+    "BOM": '\ufeff{"cookie":{},"name":"Ada"}',
+    "NaN": '{"cookie":{},"name":NaN}',
+    "pickle": "cos\nsystem\n(S'touch /tmp/owned'\ntR.",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_an_unreadable_record_makes_an_anonymous_visitor(store, kind, caplog):
+    """F6: with a new id, one line in the log, which has no id in it, and no error."""
+    session_id = "an-id-that-must-not-be-logged"
+    store.create(session_id, BROKEN[kind], 4e9)
+    seen = []
+    act = app_of(lambda s: (seen.append(dict(s)), s.update(name="new")))
+    status, texts, _ = ask(SessionMiddleware(act, SECRET, store=store), cookie_for(session_id))
+    assert (status, seen) == (200, [{}])
+    assert unsign(parse_cookies(texts[0])[0][1][2:], SECRET) != session_id
+    assert len(caplog.records) == 1
+    assert session_id not in caplog.text
+    assert store.get(session_id).text == BROKEN[kind]  # and it is left as it is
+
+
+def test_a_readable_record_is_none_of_them(store, caplog):
+    """F6, T1: the harness tells them apart."""
+    store.create("id", '{"cookie":{},"name":"Ada"}', 4e9)
+    seen = []
+    ask(
+        SessionMiddleware(app_of(lambda s: seen.append(dict(s))), SECRET, store=store),
+        cookie_for("id"),
+    )
+    assert seen == [{"name": "Ada"}]
+    assert not caplog.records
+
+
+HOUR, YEAR = 3600, 366 * 86_400
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, 10 * YEAR, -10 * YEAR, -1], ids=str)
+@pytest.mark.parametrize("age", [None, 600])
+def test_a_clock_that_jumps_raises_nothing_and_the_limit_holds(jump, age):
+    """F7."""
+    clock = Clock()
+    options = {"now": clock, "absolute_timeout": 2 * HOUR, "cookie": CookieOptions(max_age=age)}
+    store = MemoryStore(now=clock)
+    middleware = SessionMiddleware(app_of(write), SECRET, store=store, **options)
+    first = ask(middleware)[1][0].split(";")[0]
+    seen = []
+    reading = SessionMiddleware(
+        app_of(lambda s: (seen.append(dict(s)), s.update(m=len(seen)))),
+        SECRET,
+        store=store,
+        **options,
+    )
+    clock.advance(jump)
+    assert ask(reading, first)[0] == 200
+    clock.advance(-jump)
+    assert ask(reading, first)[0] == 200
+    clock.advance(2 * HOUR)
+    assert ask(reading, first)[0] == 200
+    assert seen[-1] == {}
+
+
+def minutes_alive(make_middleware, clock, limit):
+    """Touch a session each minute; return the minute in which it is found dead, or None."""
+    writing, reading, seen = make_middleware()
+    cookie = ask(writing)[1][0].split(";")[0]
+    for minute in range(limit // 60 + 60):
+        clock.advance(60)
+        ask(reading, cookie)
+        if not seen[-1]:
+            return minute + 1
+    return None
+
+
+@pytest.mark.parametrize(("absolute_timeout", "expected"), [(4 * HOUR, 240), (None, None)])
+def test_the_absolute_limit_ends_a_session_however_busy_it_is(absolute_timeout, expected):
+    """S5, and T1: without the limit, the same session lives on."""
+    clock, seen = Clock(), []
+    store = MemoryStore(now=clock)
+
+    def make_middleware():
+        options = {"store": store, "now": clock, "absolute_timeout": absolute_timeout}
+        writing = SessionMiddleware(app_of(write), SECRET, touch_after=0, **options)
+        act = app_of(lambda session: seen.append(dict(session)))
+        return writing, SessionMiddleware(act, SECRET, touch_after=0, **options), seen
+
+    assert minutes_alive(make_middleware, clock, 4 * HOUR) == expected
+
+
+def records_left_by_strangers(store, count, **options):
+    def act(session):
+        session.get("name")
+
+    middleware = SessionMiddleware(app_of(act), SECRET, store=store, **options)
+    log_out = SessionMiddleware(app_of(lambda session: session.destroy()), SECRET, store=store)
+    chance = random.Random(1)
+    for _ in range(count):
+        ask(middleware)
+        ask(middleware, cookie_for(f"forged {chance.random()}", "a secret of somebody else's"))
+    for _ in range(count // 10):
+        ask(log_out, cookie_for(stored_session(store, name="Ada")))
+    return len(store._records)
+
+
+def test_a_flood_of_strangers_leaves_no_records(request):
+    """S2: without a cookie, with a forged one, and logging out."""
+    count = 100_000 if request.config.getoption("--full") else 2_000
+    assert records_left_by_strangers(MemoryStore(), count) == 0
+
+
+def test_the_flood_catches_an_application_that_keeps_everybody():
+    """S2, T1: as ``saveUninitialized: true`` does."""
+    assert records_left_by_strangers(MemoryStore(), 50, save_uninitialized=True) == 100

@@ -1,0 +1,164 @@
+"""Row C7: the merge of two requests' changes, and a session against a model of it."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from test_races import stored_session
+
+from sessionlab import Session, SessionGone, decode_record, merge
+
+KEYS = st.sampled_from("abcd")
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.text("xy", max_size=2),
+    st.lists(st.integers(0, 1)),
+)
+DATA = st.dictionaries(KEYS, VALUES, max_size=4)
+
+
+def same(one, other):
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def flaws(merge, base, mine, theirs):
+    """Yield each law of the merge that does not hold."""
+    merged = merge(base, mine, theirs)
+    if not same(merge(base, mine, base), mine):
+        yield "nobody else changed anything, and mine is not what comes out"
+    if not same(merge(base, base, theirs), theirs):
+        yield "I changed nothing, and theirs is not what comes out"
+    if not same(merge(base, mine, mine), mine):
+        yield "both did the same, and something else comes out"
+    for key in base.keys() | mine.keys() | theirs.keys():
+        missing = object()
+        was, my, their, now = (data.get(key, missing) for data in (base, mine, theirs, merged))
+        is_mine = (was is missing) != (my is missing) or (my is not missing and not same(was, my))
+        expected = my if is_mine else their
+        if (expected is missing) != (now is missing) or (
+            now is not missing and not same(expected, now)
+        ):
+            yield f"{key} is {now}, expected {expected}"
+
+
+@settings(max_examples=500, deadline=None)
+@given(DATA, DATA, DATA)
+def test_the_merge_is_right(base, mine, theirs):
+    """C7: key by key, for any three."""
+    before = json.dumps([base, mine, theirs])
+    assert list(flaws(merge, base, mine, theirs)) == []
+    assert json.dumps([base, mine, theirs]) == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(lambda base, mine, theirs: {**theirs, **mine}, id="two-way"),
+        pytest.param(lambda base, mine, theirs: mine, id="last one wins it all"),
+        pytest.param(
+            lambda base, mine, theirs: {
+                **theirs,
+                **{k: v for k, v in mine.items() if base.get(k) != v},
+            },
+            id="forgets deletions, and takes 1 for true",
+        ),
+    ],
+)
+def test_the_laws_catch_a_wrong_merge(wrong):
+    """C7, T1."""
+
+    @settings(max_examples=500, deadline=None, database=None)
+    @given(DATA, DATA, DATA)
+    def check(base, mine, theirs):
+        assert list(flaws(wrong, base, mine, theirs)) == []
+
+    with pytest.raises(AssertionError):
+        check()
+
+
+class TwoRequests(RuleBasedStateMachine):
+    """Two requests of one session that come and go in any order, beside a model made of dicts."""
+
+    store = None
+    merge = staticmethod(merge)
+
+    @initialize(data=DATA)
+    def begin(self, data):
+        self.id = stored_session(self.store, **data)
+        self.stored = dict(data)  # None once it has been logged out
+        self.requests = {}
+
+    @rule(who=st.booleans())
+    def load(self, who):
+        session = Session.load(self.store, self.id)
+        assert (session is None) == (self.stored is None)
+        if session is not None:
+            self.requests[who] = (session, dict(self.stored), dict(self.stored))
+
+    @rule(who=st.booleans(), key=KEYS, value=VALUES)
+    def write(self, who, key, value):
+        if who in self.requests:
+            session, _, mine = self.requests[who]
+            session[key] = mine[key] = value
+
+    @rule(who=st.booleans(), key=KEYS)
+    def delete(self, who, key):
+        if who in self.requests:
+            session, _, mine = self.requests[who]
+            assert session.pop(key, None) == mine.pop(key, None)
+
+    @rule(who=st.booleans())
+    def save(self, who):
+        if who in self.requests:
+            session, base, mine = self.requests.pop(who)
+            try:
+                session.save()
+            except SessionGone:
+                assert self.stored is None
+            else:
+                self.stored = type(self).merge(base, mine, self.stored)
+
+    @rule(who=st.booleans())
+    def log_out(self, who):
+        if who in self.requests:
+            self.requests.pop(who)[0].destroy()
+            self.stored = None
+
+    @invariant()
+    def the_store_holds_what_the_model_says(self):
+        if hasattr(self, "id"):
+            record = self.store.get(self.id)
+            found = None if record is None else decode_record(record.text)[1]
+            assert same(found, self.stored)
+
+
+def run_machine(a_store, model_merge, examples):
+    machine = type(
+        "Machine", (TwoRequests,), {"store": a_store, "merge": staticmethod(model_merge)}
+    )
+    checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    limits = settings(
+        max_examples=examples, deadline=None, suppress_health_check=checks, database=None
+    )
+    run_state_machine_as_test(machine, settings=limits)
+
+
+def test_two_requests_do_what_the_model_does(store, sizes):
+    """C7: on each store."""
+    run_machine(store, merge, sizes(1_000))
+
+
+def test_the_machine_catches_a_model_with_a_two_way_merge(store):
+    """C7, T1."""
+    with pytest.raises(AssertionError):
+        run_machine(store, lambda base, mine, theirs: {**(theirs or {}), **mine}, 200)
