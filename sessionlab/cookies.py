@@ -19,11 +19,11 @@ from wsgiref.handlers import format_date_time
 SameSite = Literal["strict", "lax", "none"]
 Priority = Literal["low", "medium", "high"]
 
-# RFC 6265 section 4.1.1: a name is a token, a path any text without controls and semicolons. What
-# browsers cut off or ignore is refused (rfc6265bis section 5.6): a space at the end, 1025 bytes.
+# RFC 6265 section 4.1.1: a name is a token. A path, of at most 1024 bytes, is compared with that of
+# a URL (RFC 3986 section 3.3), and so has no other characters; ";" would end it.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_PATH = re.compile(r"/([\x20-\x3a\x3c-\x7e]{0,1022}[\x21-\x3a\x3c-\x7e])?")
-_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # RFC 1034 section 3.5
+_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@/%]{0,1023}")
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # RFC 1123 section 2.1
 _DOMAIN = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*", re.IGNORECASE | re.ASCII)
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -124,9 +124,7 @@ class CookieOptions(_Attributes):
 
     def _check(self) -> None:
         if not _is(_PATH, self.path):
-            raise ValueError(
-                f"path={self.path!r}: write one such as '/app', without ';' or controls"
-            )
+            raise ValueError(f"path={self.path!r}: write one such as '/app', as in a URL")
         if self.domain is not None and not _is(_DOMAIN, self.domain):
             raise ValueError(f"domain={self.domain!r}: write one such as 'example.com', or None")
         for name, choices in _CHOICES.items():
@@ -141,6 +139,11 @@ class CookieOptions(_Attributes):
     def replace(self, **changes: Any) -> "CookieOptions":
         """Return these options with some of them changed, which are checked."""
         return CookieOptions(**{**self._asdict(), **changes})
+
+    _replace = replace  # a tuple's own would check nothing
+
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
+        return (), self._asdict()  # for copy and pickle
 
     def resolve(self, is_secure: bool) -> "CookieOptions":
         """Return these options with each ``"auto"`` decided for a request over https, or http."""
@@ -306,6 +309,10 @@ class SessionCookie:
         """Put the remaining age back to ``original_max_age``."""
         age = self.options.max_age
         self._expires = None if age is None else self._now() + age
+
+    def become(self, other: "SessionCookie") -> None:
+        """Take over the attributes and the expiry of another one."""
+        self.options, self._expires = other.options, other._expires
 
     def to_json(self, is_secure: bool) -> str:
         """Return the ``cookie`` object of a stored record, as compact JSON.

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .cookies import CookieOptions, format_set_cookie, parse_cookies, path_matches
 from .policy import Decision, Facts, Options, decide
@@ -80,8 +81,9 @@ class SessionMiddleware:
         self.options = Options(resave, rolling, save_uninitialized)
         self.proxy = proxy
         self.touch_after = touch_after
-        self._choose_cookie = cookie if callable(cookie) else None
-        fixed = CookieOptions() if callable(cookie) else cookie
+        is_function = callable(cookie) and not isinstance(cookie, type)
+        self._choose_cookie: Any = cookie if is_function else None
+        fixed: Any = CookieOptions() if is_function else cookie
         times = {"idle_timeout": idle_timeout, "absolute_timeout": absolute_timeout}
         self.settings = SessionSettings(cookie=fixed, genid=genid, now=now, **times)  # type: ignore[arg-type]
         self._secure_settings = self.settings._replace(is_secure=True)
@@ -152,10 +154,12 @@ class _Exchange:
         environ = self._environ
         try:
             self._session, self._is_retired = self._middleware.load(environ, self._settings)
-        except StoreError as error:
-            return self._refuse("503 Service Unavailable", "the session can't be loaded", error)
-        environ[_SESSION] = environ["bottle.request.ext.session"] = self._session
-        body = self._middleware.app(environ, self._start)
+            environ[_SESSION] = environ["bottle.request.ext.session"] = self._session
+            body = self._middleware.app(environ, self._start)
+        except (StoreError, SessionGone) as error:
+            if self._is_sent:
+                raise
+            return self._refuse(error)
         if type(body) is list and not self._is_sent:  # all is said, and nothing is to be closed
             self._send()
             return body if self._refusal is None else self._refusal
@@ -164,6 +168,8 @@ class _Exchange:
     def _start(
         self, status: str, headers: Headers, exc_info: Any = None
     ) -> Callable[[bytes], object]:
+        if self._refusal is not None:
+            return self._write  # the answer was given in its place
         if self._is_sent:
             return self._server_start(status, headers, exc_info)  # it raises what went wrong
         if self._status is not None and exc_info is None:
@@ -196,12 +202,8 @@ class _Exchange:
             raise AssertionError("the application sent a body before it called start_response")
         try:
             headers = self._complete(self._headers, self._commit())
-        except StoreError as error:
-            text = "the session can't be stored; nothing was changed"
-            self._refusal = self._refuse("503 Service Unavailable", text, error)
-        except SessionGone as error:
-            text = "the session ended meanwhile; nothing was changed"
-            self._refusal = self._refuse("409 Conflict", text, error)
+        except (StoreError, SessionGone) as error:
+            self._refusal = self._refuse(error)
         else:
             self._server_write = self._server_start(self._status, headers)
         self._is_sent = True
@@ -210,6 +212,8 @@ class _Exchange:
         """Do with the session what is decided, and return the ``Set-Cookie`` text that is due."""
         session, facts = self._session, self._facts()
         decision = self._decide(facts)
+        if decision.set_cookie:
+            self._new_cookie()  # if it can't be written, nothing is stored either
         try:
             if decision.save:
                 session.save()
@@ -219,12 +223,14 @@ class _Exchange:
             decision = self._decide(facts._replace(is_gone=True))
             if facts.is_modified:
                 raise
+        self._told = session.key
         if decision.clear_cookie:
             return self._format_cookie("", expires=0)
-        if decision.set_cookie:
-            value = "s:" + sign(session.id, self._middleware.secrets[0])
-            return self._format_cookie(value, session.cookie.expires)
-        return None
+        return self._new_cookie() if decision.set_cookie else None
+
+    def _new_cookie(self) -> str:
+        value = "s:" + sign(self._session.id, self._middleware.secrets[0])
+        return self._format_cookie(value, self._session.cookie.expires)
 
     def _format_cookie(self, value: str, expires: float | None) -> str:
         name, options = self._middleware.name, self._session.cookie_options
@@ -233,7 +239,9 @@ class _Exchange:
 
     def _facts(self) -> Facts:
         session, options, settings = self._session, self._middleware.options, self._settings
-        if options.resave or options.rolling or self._is_retired or settings.absolute_timeout:
+        is_touch_due = not session.is_new and session.needs_touch(self._middleware.touch_after)
+        is_more_due = options.resave or options.rolling or self._is_retired
+        if is_touch_due or is_more_due or settings.absolute_timeout:
             session.look()  # what is due depends on what nobody may have read yet
         changes, cookie = session.changes(), session.cookie_options
         return Facts(
@@ -244,7 +252,7 @@ class _Exchange:
             was_saved=session.was_saved,
             is_destroyed=session.is_destroyed,
             has_expiry=cookie.max_age is not None,
-            is_touch_due=not session.is_new and session.needs_touch(self._middleware.touch_after),
+            is_touch_due=is_touch_due,
             is_secret_retired=self._is_retired,
             is_insecure=cookie.secure is True and not settings.is_secure,
             had_cookie=session.is_destroyed and bool(self._middleware.cookies(self._environ)),
@@ -260,7 +268,7 @@ class _Exchange:
 
     def _complete(self, headers: Headers, cookie: str | None) -> Headers:
         vary = [value.lower() for name, value in headers if name.lower() == "vary"]
-        if not vary or not any("cookie" in value or value == "*" for value in vary):
+        if not vary or not {"cookie", "*"} & {part.strip() for part in ",".join(vary).split(",")}:
             # Or a shared cache hands one visitor's page to the next.
             headers = [*headers, ("Vary", "Cookie")]
         if cookie is None:
@@ -268,9 +276,17 @@ class _Exchange:
         ours = self._middleware.name + "="
         return [*(pair for pair in headers if not _sets(pair, ours)), ("Set-Cookie", cookie)]
 
-    def _refuse(self, status: str, text: str, error: Exception) -> list[bytes]:
+    def _refuse(self, error: Exception) -> list[bytes]:
         # No word of the cause to the visitor, and no cookie: an outage logs nobody out.
-        logger.error("%s: %s (%s)", status, text, error)
+        if isinstance(error, SessionGone):
+            status, text = "409 Conflict", "the session ended meanwhile"
+        else:
+            status, text = (
+                "503 Service Unavailable",
+                "the session store does not answer as it should",
+            )
+        level = logging.WARNING if status.startswith("409") else logging.ERROR
+        logger.log(level, "%s: %s (%s)", status, text, error)
         is_head = self._environ["REQUEST_METHOD"] == "HEAD"
         body = b"" if is_head else f"{status}: {text}\n".encode()
         headers = [
@@ -282,10 +298,14 @@ class _Exchange:
 
     def _finish(self) -> None:
         # A body that comes in pieces may change the session after its first byte.
+        if self._refusal is not None:
+            return
         session, changes = self._session, self._session.changes()
-        if changes.is_modified and not (changes.is_saved or session.is_destroyed or self._refusal):
-            logger.warning("a session changed after the first byte: its cookie can't change now")
+        is_unsaved = changes.is_modified and not (changes.is_saved or session.is_destroyed)
+        if is_unsaved:
             session.save()
+        if is_unsaved or session.key != self._told:
+            logger.warning("a session changed after the first byte: its cookie can't change now")
 
 
 class _Body:
@@ -306,8 +326,8 @@ class _Body:
 def _is_below(environ: "WSGIEnvironment", cookie_path: str) -> bool:
     if cookie_path == "/":
         return True
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path_matches(path or "/", cookie_path)
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") or "/"
+    return path_matches(quote(path, "/!$&'()*+,=:@", "latin-1"), cookie_path)
 
 
 def _sets(header: tuple[str, str], start: str) -> bool:
@@ -321,7 +341,8 @@ def _check_secrets(secret: str | Sequence[str]) -> list[str]:
             raise TypeError(f"a secret of type {type(text).__name__}: write text; of bytes, .hex()")
     if not all(secrets) or not secrets:
         raise ValueError("secret is empty: write what secrets.token_hex(32) once returned")
-    if len(secrets[0].encode(errors="replace")) < _FEWEST_BYTES or secrets[0] in _WELL_KNOWN:
+    shortest = min(len(text.encode(errors="replace")) for text in secrets)
+    if shortest < _FEWEST_BYTES or not set(secrets).isdisjoint(_WELL_KNOWN):
         advice = "the secret can be guessed: write what secrets.token_hex(32) once returned"
         warnings.warn(advice, WeakSecretWarning, stacklevel=3)
     return secrets

@@ -8,14 +8,16 @@ the text that was loaded.
 
 import json
 import logging
+import math
 import random
 import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import suppress
 from copy import copy
 from functools import lru_cache
 from secrets import token_urlsafe
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from .cookies import CookieOptions, SessionCookie
 from .stores import Record, Store, StoreError
@@ -31,8 +33,8 @@ _CREATED = "sessionlab.createdAt"  # ms since 1970, beside the data where there 
 _AGE = re.compile(_START + r'\{"originalMaxAge":(null|[1-9][0-9]{0,12})[,}]')
 _HALF = re.compile("[\ud800-\udfff]")  # half a character, as JavaScript's slice() leaves behind
 _ENDED = "null"  # stands where a session was, while its data moves to another id
-_TRIES = 100
-_LONGEST_PAUSE = 0.05  # seconds
+_TRIES = 200
+_LONGEST_PAUSE = 0.1  # seconds
 
 
 class SessionGone(Exception):
@@ -83,21 +85,38 @@ def merge(base: Data, mine: Data, theirs: Data) -> Data:
 
     A key that ``mine`` deleted is deleted. Values are compared as JSON, where 1 is not true.
     """
-    merged = dict(theirs)
+    merged = _keep(mine, theirs)
     for key, value in mine.items():
-        if key not in base or encode_data({key: base[key]}) != encode_data({key: value}):
+        if key not in base or not _is_same(base[key], value):
             merged[key] = value
     for key in base.keys() - mine.keys():
         merged.pop(key, None)
     return merged
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON, and Express answers 500 to it")
+def _keep(mine: Data, theirs: Data) -> Data:
+    # Theirs, in my objects where these say the same: somebody may hold one and change it yet.
+    return {
+        key: mine[key] if key in mine and _is_same(mine[key], value) else value
+        for key, value in theirs.items()
+    }
+
+
+def _is_same(one: object, other: object) -> bool:
+    return encode_data({"": one}) == encode_data({"": other})
+
+
+def _refuse(number: str) -> NoReturn:
+    raise ValueError(f"{number} is a number that JSON does not have")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse(digits)
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def _join(cookie_text: str, data_text: str) -> str:
@@ -187,10 +206,11 @@ class Changes(NamedTuple):
 class Session(MutableMapping[str, Any]):
     """The data of one visitor: a mapping from text to JSON values, and the means to store it.
 
-    A change to something nested counts; there is no flag to set. ``save``, ``reload``, ``touch``,
-    ``destroy`` and ``regenerate`` act at once; the middleware does what is left when the response
-    begins. Two requests that change different keys both keep their changes; of two that change the
-    same key, the last one wins, and ``atomic`` is for those.
+    A change to something nested counts; there is no flag to set. (But a list or dict taken out of
+    the session earlier is a copy, once ``reload`` or another request's change has replaced it.)
+    ``save``, ``reload``, ``touch``, ``destroy`` and ``regenerate`` act at once; the middleware does
+    what is left when the response begins. Two requests that change different keys both keep their
+    changes; of two that change the same key, the last one wins, and ``atomic`` is for those.
     Raises: ``StoreError`` where the store fails, ``SessionGone`` where the session has ended.
     Source: the semantics of express-session 1.19.
     """
@@ -232,12 +252,8 @@ class Session(MutableMapping[str, Any]):
         session = cls(store, settings)
         session._id = session_id
         session.is_new = False
-        session._take(record)
+        session._stored, session._expires_at = record
         return session
-
-    def _take(self, record: Record) -> None:
-        self._stored, self._expires_at = record
-        self._data = self._cookie = None
 
     def look(self) -> Data:
         """Decode the data, unless somebody did. A record that can't be read makes a new session."""
@@ -265,9 +281,15 @@ class Session(MutableMapping[str, Any]):
         if is_over or "cookie" in data:
             raise BadRecord("it has reached its limit" if is_over else "it has two cookies")
         self._stored, self._expires_at = record
-        self._data, self._cookie, self._created = data, cookie, created
+        self._data, self._created = data, created
+        if limit is not None and created is None:
+            self._is_written = True  # its age has to be kept from now on
+        if self._cookie is None:
+            self._cookie = cookie
+        else:  # somebody may hold it
+            self._cookie.become(cookie)
         self._saved = data_text, cookie.options
-        if not self.is_new:  # else the browser has to be told of it still
+        if not (self.is_new or self.was_saved):  # else the browser may have to be told of it still
             self._loaded = self._saved
 
     def __getitem__(self, key: str) -> Any:
@@ -279,8 +301,7 @@ class Session(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"session[{key!r}]: keys are text; write session[{str(key)!r}]")
-        if key in ("cookie", _CREATED):
-            raise ValueError(f"session[{key!r}]: the record has another use for this key")
+        _require_free(key)
         self._require_alive()
         self.look()[key] = value
         self._is_written = True
@@ -311,6 +332,11 @@ class Session(MutableMapping[str, Any]):
         return self._id
 
     @property
+    def key(self) -> tuple[str | None, bool]:
+        """What a browser must know of it: the id, if there is one yet, and whether it has ended."""
+        return self._id, self.is_destroyed
+
+    @property
     def cookie(self) -> SessionCookie:
         """The cookie of this session, whose attributes may be changed."""
         self.look()
@@ -329,11 +355,9 @@ class Session(MutableMapping[str, Any]):
         if loaded is None:  # regenerated: another id
             return Changes(True, True, self._form(self.look()) == self._saved)
         is_cookie_changed = options is not loaded[1] and options != loaded[1]
-        is_stored, may_differ = self._stored is not None, self._is_lent or self._is_written
-        if not (
-            may_differ or is_cookie_changed or (self.is_new and is_stored) or self._is_undated()
-        ):
-            return Changes(False, False, is_stored)
+        may_differ = self._is_lent or self._is_written or self.was_saved
+        if not (may_differ or is_cookie_changed):
+            return Changes(False, False, self._stored is not None)
         now = self._form(self.look())
         if now[0] != loaded[0] and not self._is_written and not self.is_new:
             # Another writer's JSON may look otherwise (1e-7 for our 1e-07) and still say the same.
@@ -341,10 +365,6 @@ class Session(MutableMapping[str, Any]):
             self._saved = ours if self._saved == loaded else self._saved
             self._loaded = loaded = ours
         return Changes(now != loaded, is_cookie_changed, now == self._saved)
-
-    def _is_undated(self) -> bool:
-        is_limited = self._settings.absolute_timeout is not None
-        return is_limited and self._created is None and self._data is not None
 
     def _form(self, data: Data) -> Form:
         created = self._note_creation()
@@ -399,9 +419,10 @@ class Session(MutableMapping[str, Any]):
         self._require_alive()
         for _ in _tries():
             self._catch_up()
-            data: Data = _DECODER.decode(encode_data(self.look()))  # a copy, in case the try fails
+            mine = self.look()
+            data: Data = _DECODER.decode(encode_data(mine))  # a copy, in case the try fails
             result, self._is_written = change(data), True
-            if self._write(data):
+            if self._write(_keep(mine, data)):
                 return result
         raise AssertionError("the tries end with an error")
 
@@ -415,9 +436,8 @@ class Session(MutableMapping[str, Any]):
     def touch(self) -> None:
         """Renew the session now: the cookie's age and the record's time start again."""
         self._require_alive()
+        self.cookie.touch()
         expires_at = self._expiry(self._lifetime())
-        if self._cookie is not None:
-            self._cookie.touch()
         if self._stored is not None:
             if not self._store.touch(self.id, expires_at):
                 raise SessionGone("the session ended before it could be renewed")
@@ -425,8 +445,9 @@ class Session(MutableMapping[str, Any]):
 
     def destroy(self) -> None:
         """End the session now: the record is gone, the mapping empty, the cookie to be cleared."""
+        came_with = self._id  # also if its record can't be read, and looking makes a new session
         cookie = self.cookie  # to be cleared with the attributes that it was set with
-        self._store.destroy(self.id)
+        self._store.destroy(came_with or self.id)
         self._begin()
         self._cookie, self.is_destroyed = cookie, True
 
@@ -439,13 +460,14 @@ class Session(MutableMapping[str, Any]):
             self._require_alive()
             self._move()
         else:
-            self._store.destroy(self.id)
+            self._store.destroy(self._id or self.id)
             self._begin()
         self.is_new, self._loaded = True, None
 
     def _move(self) -> None:
         # The data is under the new id before it leaves the old one. What another request changes
         # until then is taken along, for the old record ends by a ``replace`` too.
+        self.look()
         new = copy(self)
         new._id = new._stored = None
         try:
@@ -455,10 +477,14 @@ class Session(MutableMapping[str, Any]):
                     if self._stored is None or self._end(self._stored):
                         break
                     self._catch_up()
-        except SessionGone:
-            self._store.destroy(new.id)
+        except (SessionGone, StoreError):
+            with suppress(StoreError):
+                self._store.destroy(new.id)
             raise
-        self._store.destroy(self.id)
+        try:
+            self._store.destroy(self.id)
+        except StoreError as error:  # it is dead already: what stands there is no session
+            logger.warning("an ended session is still in the store: %s", error)
         for name in self.__slots__:
             setattr(self, name, getattr(new, name))
 
@@ -471,6 +497,8 @@ class Session(MutableMapping[str, Any]):
 
     def _write(self, data: Data) -> bool:
         # One try. False: the id is taken, or the store no longer holds what we know.
+        for key in data:
+            _require_free(key)
         self.cookie.touch()
         form, expires_at = self._form(data), self._expiry(self._lifetime())
         comes_back = _DECODER.decode(form[0])
@@ -489,14 +517,15 @@ class Session(MutableMapping[str, Any]):
 
     def _catch_up(self) -> None:
         # Lay what this request changed over what the store holds now.
-        mine, cookie, changes, loaded = self.look(), self.cookie, self.changes(), self._loaded
+        mine, options, saved = self.look(), self.cookie.options, self._saved
         if self._stored is None:
             return
-        base = _decode(_split(self._stored)[1])
+        is_cookie_mine = saved is not None and options != saved[1]
+        base, loaded = _decode(_split(self._stored)[1]), self._loaded
         self._open_newest(self._store.get(self.id))
         self._data, self._loaded = merge(base, mine, self.look()), loaded
-        if changes.is_cookie_changed:
-            self._cookie = cookie
+        if is_cookie_mine:
+            self.cookie.options = options
 
     def _open_newest(self, record: Record | None) -> None:
         try:
@@ -507,11 +536,16 @@ class Session(MutableMapping[str, Any]):
         raise SessionGone("the store has no such session any more")
 
 
+def _require_free(key: str) -> None:
+    if key in ("cookie", _CREATED):
+        raise ValueError(f"session[{key!r}]: the record has another use for this key")
+
+
 def _tries() -> Iterator[None]:
     # Who loses waits for a random moment, longer each time, so that not all meet again.
     for attempt in range(_TRIES):
         if attempt:
-            pause = min(0.0005 * 2 ** min(attempt, 16), _LONGEST_PAUSE)
+            pause = min(0.001 * 1.5 ** min(attempt, 20), _LONGEST_PAUSE)
             time.sleep(random.uniform(0, pause))  # noqa: S311
         yield
     raise StoreError(f"other requests changed the session in each of {_TRIES} tries to store it")

@@ -3,7 +3,9 @@
 Golden texts: npm's cookie 0.7.2 and express-session 1.19.
 """
 
+import copy
 import json
+import pickle
 import time
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -266,7 +268,9 @@ PLAIN = CookieOptions(secure=False, same_site=None)  # what Express starts with
         pytest.param(PLAIN, None, "Path=/; HttpOnly", id="Express's own"),
         pytest.param(PLAIN.replace(http_only=False), None, "Path=/", id="for scripts too"),
         pytest.param(PLAIN.replace(path="/app"), None, "Path=/app; HttpOnly", id="path"),
-        pytest.param(PLAIN.replace(path='/a "b,c'), None, 'Path=/a "b,c; HttpOnly', id="odd path"),
+        pytest.param(
+            PLAIN.replace(path="/a%20b,c"), None, "Path=/a%20b,c; HttpOnly", id="odd path"
+        ),
         pytest.param(
             PLAIN.replace(domain="example.com"),
             None,
@@ -764,3 +768,10 @@ def test_never_ending_cookie_does_not_cost_an_express_session(clock):
 def test_nonsense_in_a_record_raises_what_from_json_says_it_raises(clock, members):
     with pytest.raises((ValueError, TypeError)):
         read(members, clock)
+
+
+def test_options_can_be_copied_and_pickled_and_are_checked_in_any_case():
+    options = CookieOptions(path="/app", max_age=60)
+    assert pickle.loads(pickle.dumps(options)) == copy.deepcopy(options) == options  # noqa: S301
+    with pytest.raises(ValueError, match="path="):
+        options._replace(path="/; Domain=evil.example")

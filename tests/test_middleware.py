@@ -22,6 +22,7 @@ from sessionlab import (
 from sessionlab.testing import Clock
 
 SECRET = "correct horse battery staple correct horse"
+LISTED = "this-is-a-secret-key-change-in-production"
 OLDER = "an older secret, which is as long as the other"
 
 
@@ -342,6 +343,166 @@ def test_the_cookie_is_cleared_at_logout_with_the_attributes_it_was_set_with(bro
     )
 
 
+def test_attributes_live_with_the_session_and_not_with_the_options_of_today(browse):
+    old = CookieOptions(domain="old.example", same_site="strict", max_age=60)
+    browser = browse(handler(write), cookie=old)
+    browser.get()
+    log_out = browse(handler(lambda session: session.destroy()), browser.cookie)
+    assert "Domain=old.example" in log_out.get().cookie
+
+
+@pytest.mark.parametrize("options", [{"rolling": True}, {"secret": [OLDER, SECRET]}], ids=str)
+def test_a_cookie_that_is_sent_again_unlooked_at_has_the_attributes_of_its_session(browse, options):
+    browser = browse(handler(write), cookie=CookieOptions(same_site="strict", max_age=60))
+    browser.get()
+    text = browse(handler(ignore), browser.cookie, **options).get().cookie
+    assert "SameSite=Strict" in text
+    assert "Expires=" in text
+
+
+def test_an_absolute_limit_begins_for_a_session_that_is_older_than_the_option(
+    browse, store, cookie, clock
+):
+    browser = browse(handler(ignore), cookie, absolute_timeout=3600)
+    browser.get()
+    for _ in range(59):
+        clock.advance(60)
+        browser.get()
+    assert store.get(id_in(cookie)) is not None
+    clock.advance(60)
+    assert store.get(id_in(cookie)) is None
+
+
+def test_a_stranger_leaves_nothing_under_an_absolute_limit_either(browse, store):
+    assert browse(handler(read), absolute_timeout=3600).get().cookie is None
+    assert len(store) == 0
+
+
+def test_the_absolute_limit_survives_a_login_that_comes_first(browse, store, clock):
+    options = {"absolute_timeout": 3600}
+    browser = browse(handler(write), **options)
+    browser.get()
+    again = browse(handler(lambda s: s.regenerate(keep_data=True)), browser.cookie, **options)
+    for _ in range(3):
+        clock.advance(1000)
+        again.get()
+    clock.advance(600)
+    assert browse(handler(lambda s: s.get("n")), again.cookie, **options).get().body == b"None"
+
+
+def test_a_failure_late_in_a_login_does_not_log_out(browse, store, cookie):
+    store.failing = {"destroy"}
+    browser = browse(handler(lambda s: s.regenerate(keep_data=True)), cookie)
+    assert browser.get().status == 200
+    store.failing = set()
+    assert browse(handler(read), browser.cookie).get().body == b"Ada"
+    assert browse(handler(read), cookie).get().body == b"None"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s["user"].update(name="Grace"),
+        lambda s: s.get("user").update(name="Grace"),
+        lambda s: dict(s.items())["user"].update(name="Grace"),
+        lambda s: next(iter(s.values())).update(name="Grace"),
+        lambda s: s.setdefault("user", {}).update(name="Grace"),
+        lambda s: s["user"]["tags"].append("new"),
+    ],
+)
+def test_a_change_within_a_dict_is_kept_however_one_got_hold_of_it(browse, store, change):
+    browser = browse(handler(lambda s: s.update(user={"name": "Ada", "tags": []})))
+    browser.get()
+    before = store.get(id_in(browser.cookie)).text
+    browse(handler(change), browser.cookie).get()
+    assert store.get(id_in(browser.cookie)).text != before
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda s, cart: (s.atomic(write), cart.append("jam")),
+        lambda s, cart: (s.update(m=1), s.save(), cart.append("jam")),
+        lambda s, cart: (cart.append("x"), s.atomic(write), cart.remove("x"), cart.append("jam")),
+    ],
+)
+@pytest.mark.parametrize("is_raced", [True, False])
+def test_a_list_in_hand_stays_the_sessions_own(browse, store, act, is_raced):
+    browser = browse(handler(lambda s: s.update(cart=["tea"])))
+    browser.get()
+
+    def handle(session):
+        cart = session["cart"]
+        if is_raced:
+            browse(handler(lambda s: s.update(other=1)), browser.cookie).get()
+        act(session, cart)
+
+    assert browse(handler(handle), browser.cookie).get().status == 200
+    data = decode_record(store.get(id_in(browser.cookie)).text)[1]
+    assert data["cart"] == ["tea", "jam"]
+    assert ("other" in data) is is_raced
+
+
+def test_a_cookie_in_hand_stays_the_sessions_own(browse, cookie):
+    def handle(session):
+        in_hand = session.cookie
+        session.atomic(write)
+        in_hand.max_age = 3600
+
+    assert "Expires=" in browse(handler(handle), cookie).get().cookie
+
+
+def test_atomic_refuses_the_keys_that_are_taken(browse, store, cookie):
+    browser = browse(handler(lambda s: s.atomic(lambda data: data.update(cookie=1))), cookie)
+    with pytest.raises(ValueError, match="cookie"):
+        browser.get()
+    assert browse(handler(read), cookie).get().body == b"Ada"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 Internal Server Error"])
+def test_after_a_refusal_nothing_else_is_told(browse, store, status):
+    def app(environ, start_response):
+        write(environ["sessionlab.session"])
+        start_response("200 OK", [("Content-Type", "text/plain")])(b"part")
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError as error:
+            info = (type(error), error, error.__traceback__)
+            start_response(status, [("Content-Type", "text/plain")], info)
+        return [b"rest"]
+
+    store.failing = {"create"}
+    assert Browser(browse.wrap(app)).get().status == 503
+
+
+@pytest.mark.parametrize("method", ["regenerate", "destroy"])
+def test_what_a_stream_does_too_late_for_the_cookie_is_warned_of(browse, cookie, caplog, method):
+    def app(environ, start_response):
+        session = environ["sessionlab.session"]
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return Body(b"first ", lambda: getattr(session, method)() or b"second")
+
+    browse(app, cookie).get()
+    assert "after the first byte" in caplog.text
+
+
+def test_a_cookie_that_cannot_be_sent_leaves_no_record(browse, store):
+    def handle(session):
+        session["n"] = 1
+        session.cookie.path = "/app"
+
+    options = {"name": "__Host-sid", "cookie": CookieOptions(secure=True)}
+    with pytest.raises(ValueError, match="__Host-"):
+        browse(handler(handle), **options).get(**{"wsgi.url_scheme": "https"})
+    assert len(store) == 0
+
+
+def test_logging_out_ends_a_record_that_cannot_be_read_too(browse, store, cookie, clock):
+    store.replace(id_in(cookie), store.get(id_in(cookie)).text, "{}", clock() + 60)
+    browse(handler(lambda s: s.destroy()), cookie).get()
+    assert store.get(id_in(cookie)) is None
+
+
 def test_a_logout_of_nobody_sends_no_cookie(browse):
     assert browse(handler(lambda session: session.destroy())).get().cookie is None
 
@@ -361,6 +522,7 @@ def test_login_changes_the_id_and_the_old_one_is_dead(browse, store, cookie):
         ([("Vary", "Accept")], ["Accept", "Cookie"]),
         ([("vary", "accept, cookie")], ["accept, cookie"]),
         ([("Vary", "*")], ["*"]),
+        ([("Vary", "X-Cookie-Consent")], ["X-Cookie-Consent", "Cookie"]),
     ],
 )
 def test_every_response_varies_by_cookie(browse, own, vary):
@@ -531,6 +693,22 @@ def test_no_success_is_told_and_no_cookie_sent_when_the_store_fails(
     assert response.cookie is None
 
 
+@pytest.mark.parametrize(
+    ("act", "status"),
+    [
+        (lambda session: session.destroy(), 503),
+        (lambda session: session.save(), 503),
+        (lambda session: session.regenerate(), 503),
+        (lambda session: (session._store.clear(), session.reload()), 409),
+    ],
+)
+def test_what_the_application_lets_pass_of_it_is_told_likewise(browse, store, cookie, act, status):
+    store.failing = {"destroy", "replace"}
+    response = browse(handler(act), cookie).get()
+    assert response.status == status
+    assert response.cookie is None
+
+
 def test_a_new_session_that_cannot_be_stored_gets_503_and_no_cookie(browse, store):
     store.failing = {"create"}
     response = browse(handler(write)).get()
@@ -695,7 +873,7 @@ def test_with_the_store_down_not_a_byte_of_the_response_goes_out(
     store.failing = {"create"}
     response = Browser(validator(browse.wrap(validator(app) if is_validated else app))).get()
     assert response.status == 503
-    assert response.body.startswith(b"503 Service Unavailable: the session can't be stored")
+    assert response.body.startswith(b"503 Service Unavailable: the session store")
     assert response.cookie is None
 
 
@@ -839,6 +1017,7 @@ def test_nothing_is_printed_when_nobody_asked_for_a_log(browse, store, cookie, c
         ),
         ({"cookie": {"path": "/"}}, TypeError, "CookieOptions"),
         ({"cookie": None}, TypeError, "CookieOptions"),
+        ({"cookie": CookieOptions}, TypeError, "CookieOptions"),
         ({"genid": "id"}, TypeError, "genid"),
         ({"now": 7}, TypeError, "now"),
         ({"resave": "no"}, TypeError, "True or False"),
@@ -864,7 +1043,9 @@ def test_a_misspelt_option_is_refused():
         SessionMiddleware(handler(ignore), SECRET, save_uninitialised=True)
 
 
-@pytest.mark.parametrize("secret", ["my-secret", "keyboard cat", "x" * 31, ["short", SECRET]])
+@pytest.mark.parametrize(
+    "secret", ["my-secret", "x" * 31, ["short", SECRET], [SECRET, "short"], LISTED]
+)
 def test_a_secret_that_can_be_guessed_is_warned_of(secret):
     with pytest.warns(WeakSecretWarning, match="token_hex"):
         SessionMiddleware(handler(ignore), secret)

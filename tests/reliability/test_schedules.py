@@ -32,6 +32,10 @@ def read(session, name):
     session.get("doomed")
 
 
+def touch(session, name):
+    session.touch()
+
+
 def destroy(session, name):
     session.destroy()
 
@@ -44,7 +48,7 @@ def regenerate_and_keep(session, name):
     session.regenerate(keep_data=True)
 
 
-ACTIONS = [write, write_the_same, delete, read, destroy, regenerate, regenerate_and_keep]
+ACTIONS = [write, write_the_same, delete, read, touch, destroy, regenerate, regenerate_and_keep]
 ENDS = (destroy, regenerate, regenerate_and_keep)
 
 
@@ -125,7 +129,10 @@ class Model:
     def change(self, who, act, name):
         is_loaded = self.was_loaded[who]
         data = None if self.old is None else dict(self.old)
-        if act is destroy:
+        if act is touch:
+            is_gone = is_loaded and data is None
+            self.results[who] = (409, None, None) if is_gone else (200, None, None)
+        elif act is destroy:
             self.results[who] = (200, "", None)
             self.old = None if is_loaded else self.old
         elif act is regenerate:
@@ -139,7 +146,7 @@ class Model:
                 self.old = None if is_loaded else self.old
 
     def commit(self, who, act, name):
-        if act in ENDS:
+        if act is touch or act in ENDS:
             return
         fresh = {} if not self.was_loaded[who] else self.old
         if act is read:
