@@ -1,6 +1,7 @@
 """Web sessions built from nothing, in the semantics and on the wire of express-session."""
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 from .cookies import CookieOptions, SessionCookie, format_set_cookie, parse_cookies
 from .middleware import SessionMiddleware, WeakSecretWarning
@@ -17,6 +18,10 @@ from .session import (
 )
 from .signing import BadSignature, sign, unsign
 from .stores import MemoryStore, Record, Store, StoreError
+from .stores.redis import RedisStore
+
+if TYPE_CHECKING:
+    from .stores.sqlite import SQLiteStore
 
 __all__ = [
     "BadRecord",
@@ -27,6 +32,8 @@ __all__ = [
     "MemoryStore",
     "Options",
     "Record",
+    "RedisStore",
+    "SQLiteStore",
     "Session",
     "SessionCookie",
     "SessionGone",
@@ -50,3 +57,11 @@ __all__ = [
 ]
 
 logging.getLogger("sessionlab").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name != "SQLiteStore":
+        raise AttributeError(f"module 'sessionlab' has no attribute {name!r}")
+    from .stores.sqlite import SQLiteStore  # with SQLite, which not everybody needs, on demand
+
+    return SQLiteStore

@@ -1,25 +1,38 @@
-"""The stores that the reliability rows are asked of, and how large they are."""
+"""The stores that the reliability rows are asked of, and how large the rows are."""
 
 import pytest
+from valkey_server import valkey  # noqa: F401
 
 from sessionlab import MemoryStore
+from sessionlab.stores.redis import RedisStore
+from sessionlab.stores.sqlite import SQLiteStore
 
-KINDS = ("memory",)
 
-
-@pytest.fixture(params=KINDS)
-def store(request):
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def store(request, tmp_path):
     """An empty store of each kind."""
-    return MemoryStore()
+    if request.param == "memory":
+        yield MemoryStore()
+    elif request.param == "sqlite":
+        store = SQLiteStore(tmp_path / "sessions.db")
+        yield store
+        store.close()
+    else:
+        server = request.getfixturevalue("valkey")
+        server.ask("FLUSHALL")
+        with server.client(max_connections=64) as client:
+            yield RedisStore(client)
 
 
 @pytest.fixture
 def sizes(request, store):
-    """Full sizes with ``--full``; else a share of them that a store can do in a few seconds."""
+    """Full sizes with ``--full``; else a share of them that takes a second or two."""
+    is_slow = not isinstance(store, MemoryStore)
 
     def size(full, per_thread=False):
         if request.config.getoption("--full"):
-            return full // 10 if per_thread and not isinstance(store, MemoryStore) else full
-        return max(full // 20, 5)
+            is_a_tenth = per_thread and isinstance(store, RedisStore)
+            return full // 10 if is_a_tenth else full
+        return max(full // (100 if is_slow else 20), 5)
 
     return size

@@ -5,49 +5,56 @@ from pathlib import Path
 
 from test_races import run_together, stored_session
 
-from sessionlab import Session, SessionGone
+from sessionlab import Session
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 RECIPE = {}
 exec(next(block for block in BLOCKS if "def log_out_everywhere" in block), RECIPE)  # noqa: S102
-note_login, log_out_everywhere = RECIPE["note_login"], RECIPE["log_out_everywhere"]
+log_in, log_out_everywhere = RECIPE["log_in"], RECIPE["log_out_everywhere"]
+is_logged_in = RECIPE["is_logged_in"]
 
 
-def log_in(store, user):
-    session_id = stored_session(store, user=user)
-    note_login(store, user, session_id, 4e9)
-    return session_id
+def logged_in(store, user):
+    session = Session(store)
+    log_in(session, user)
+    session.save()
+    return session.id
 
 
 def test_all_sessions_of_a_user_end_and_nobody_elses(store):
-    own, other = [log_in(store, "ada") for _ in range(5)], log_in(store, "grace")
+    own, other = [logged_in(store, "ada") for _ in range(5)], logged_in(store, "grace")
+    assert all(is_logged_in(store, Session.load(store, session_id)) for session_id in own)
     log_out_everywhere(store, "ada")
-    assert [store.get(session_id) for session_id in own] == [None] * 5
-    assert store.get(other) is not None
+    assert not any(is_logged_in(store, Session.load(store, session_id)) for session_id in own)
+    assert is_logged_in(store, Session.load(store, other))
 
 
-def test_logging_out_everywhere_is_fine_for_somebody_who_never_came(store):
-    log_out_everywhere(store, "nobody")
-
-
-def test_logins_at_the_same_time_are_all_noted(store):
-    run_together(*[lambda: [log_in(store, "ada") for _ in range(5)]] * 8)
+def test_one_can_log_in_again_afterwards_and_log_out_everywhere_again(store):
+    for _ in range(2):
+        log_out_everywhere(store, "ada")
+        session_id = logged_in(store, "ada")
+        assert is_logged_in(store, Session.load(store, session_id))
     log_out_everywhere(store, "ada")
-    log_out_everywhere(store, "ada")
-    assert len(list(store)) == 1  # the list, which is empty now
+    assert not is_logged_in(store, Session.load(store, session_id))
 
 
-def test_a_request_that_is_under_way_does_not_bring_its_session_back(store):
-    session = Session.load(store, log_in(store, "ada"))
-    session["late"] = True
+def test_a_login_that_is_under_way_does_not_get_in(store):
+    session = Session(store)
+    log_in(session, "ada")
     log_out_everywhere(store, "ada")
-    try:
-        session.save()
-    except SessionGone:
-        assert store.get(session.id) is None
-    else:
-        raise AssertionError("it was saved")
+    session.save()
+    assert not is_logged_in(store, Session.load(store, session.id))
+
+
+def test_logging_out_at_the_same_time_is_fine(store):
+    session_id = logged_in(store, "ada")
+    run_together(*[lambda: log_out_everywhere(store, "ada")] * 8)
+    assert not is_logged_in(store, Session.load(store, session_id))
+
+
+def test_a_visitor_who_never_logged_in_is_not_logged_in(store):
+    assert not is_logged_in(store, Session(store))
 
 
 def test_every_session_can_be_found_and_ended(store):

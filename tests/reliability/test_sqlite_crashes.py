@@ -1,0 +1,313 @@
+"""Rows D1 and D4: the store in a file, killed amid its work, and out of room.
+
+Each harness is given how a store is made. It is also given stores with a planted bug, which it has
+to catch: there it raises ``AssertionError``.
+"""
+
+import json
+import os
+import random
+import resource
+import signal
+import sqlite3
+from contextlib import closing, suppress
+from urllib.parse import unquote
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+
+from sessionlab import SessionMiddleware, StoreError
+from sessionlab.stores.sqlite import SQLiteStore
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
+LATER = 9e9
+SECRET = "a secret of the tests, which is long enough"
+
+
+def is_intact(path):
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+# D1: kill -9
+
+
+def changes(seed, state):
+    """Yield, for ever, changes of the records in ``state``, and make them there.
+
+    Each is a function of a store that returns whether the store did it. Texts are of up to 20,000
+    characters, so that one change writes several pages, which a crash could tear apart.
+    """
+    chance = random.Random(seed)
+    while True:
+        session_id = f"id {chance.randrange(10)}"
+        text = f"{chance.random()} " * chance.randrange(1, 1000)
+        expires_at = LATER + chance.randrange(1000)
+        record = state.get(session_id)
+        if record is None:
+            change = ("create", session_id, text, expires_at)
+            state[session_id] = (text, expires_at)
+        elif chance.random() < 0.2:
+            change = ("destroy", session_id)
+            del state[session_id]
+        elif chance.random() < 0.3:
+            change = ("touch", session_id, expires_at)
+            state[session_id] = (record[0], expires_at)
+        else:
+            change = ("replace", session_id, record[0], text, expires_at)
+            state[session_id] = (text, expires_at)
+        yield lambda store, change=change: getattr(store, change[0])(*change[1:]) is not False
+
+
+def work_until_killed(make_store, path, seed, state, acknowledge):
+    store = make_store(path)
+    for change in changes(seed, state):
+        if not change(store):
+            os.write(acknowledge, b"X")
+        os.write(acknowledge, b".")
+
+
+def kill_amid_work(make_store, path, seed, state):
+    """Return what a child had acknowledged when it was killed; ``seed`` chooses the moment."""
+    chance = random.Random(-seed)
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        with suppress(BaseException):
+            work_until_killed(make_store, path, seed, dict(state), writing)
+        os._exit(1)
+    os.close(writing)
+    heard = b""
+    for _ in range(chance.randrange(1, 30)):
+        heard += os.read(reading, 1)
+    for _ in range(chance.randrange(5000)):  # up to about as long as one change takes
+        pass
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    while more := os.read(reading, 4096):
+        heard += more
+    os.close(reading)
+    return heard
+
+
+def crash(make_store, path, cycles):
+    """D1: kill a writer ``cycles`` times, and see that the file holds what was acknowledged.
+
+    The one change that was begun and not yet acknowledged may be there or not. Returns how many
+    changes were acknowledged, and how often the one that was begun was there.
+    """
+    state, total, was_there = {}, 0, 0
+    for seed in range(1, cycles + 1):
+        heard = kill_amid_work(make_store, path, seed, state)
+        assert heard == b"." * len(heard), "the store refused what it should have done"
+        before, after = dict(state), dict(state)
+        steps = changes(seed, after)
+        for _ in heard:
+            next(steps)
+            before = dict(after)
+        next(steps)
+        with closing(SQLiteStore(path)) as store:
+            state = {session_id: tuple(store.get(session_id)) for session_id in store}
+        assert state in (before, after), "lost or torn"
+        assert is_intact(path)
+        total += len(heard)
+        was_there += state == after
+    return total, was_there
+
+
+def test_no_acknowledged_write_is_lost_or_torn_by_kill_9(tmp_path, request):
+    """D1: 0 lost, 0 torn, the file intact; and the kills do come amid the writes."""
+    cycles = 2000 if request.config.getoption("--full") else 60
+    total, was_there = crash(SQLiteStore, tmp_path / "sessions.db", cycles)
+    print(f"D1: {cycles} kills, {total} acknowledged, {was_there} times one more was there")
+    assert total > 5 * cycles
+    assert 0 < was_there < cycles
+
+
+class AcknowledgesFirst:
+    """A store that writes behind: what it said is stored, is stored when the next one comes."""
+
+    def __init__(self, path):
+        self._store = SQLiteStore(path)
+        self._delayed = lambda: True
+
+    def __getattr__(self, name):
+        def later(*arguments):
+            self._delayed()
+            self._delayed = lambda: getattr(self._store, name)(*arguments)
+            return True
+
+        return later
+
+
+class ReplacesInTwoSteps(SQLiteStore):
+    def replace(self, session_id, old, new, expires_at):
+        self.destroy(session_id)
+        return self.create(session_id, new, expires_at)
+
+
+class KeepsItInMemory(SQLiteStore):
+    def __init__(self, path):
+        super().__init__(path)
+        self._is_memory, self._path = True, ":memory:"
+        self._make()
+        self._seats.reverse()
+
+
+@pytest.mark.parametrize("broken", [AcknowledgesFirst, ReplacesInTwoSteps, KeepsItInMemory])
+def test_the_harness_of_d1_catches_a_store_that_loses(tmp_path, broken):
+    """D1, T1: the same harness on a planted bug."""
+    with pytest.raises(AssertionError, match="lost or torn"):
+        crash(broken, tmp_path / "sessions.db", 200)
+
+
+def test_a_kill_while_the_file_is_made_leaves_one_that_works_or_says_what_to_do(tmp_path):
+    """D1: the same, at the very first start."""
+    outcomes = set()
+    for number in range(60):
+        path = tmp_path / f"sessions {number}.db"
+        if (child := os.fork()) == 0:
+            SQLiteStore(path)
+            os._exit(0)
+        for _ in range(1000 * number):
+            pass
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        try:
+            with closing(SQLiteStore(path)) as store:
+                assert store.create("id", "text", LATER)
+                outcomes.add("works")
+        except StoreError as error:
+            assert "if new, delete both" in str(error)  # noqa: PT017
+            outcomes.add("refused")
+    assert "works" in outcomes
+
+
+# D4: no room
+
+
+def application(environ, start_response):
+    session = environ["sessionlab.session"]
+    if environ["REQUEST_METHOD"] == "POST":
+        session["value"] = unquote(environ["QUERY_STRING"])
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [session.get("value", "nothing").encode()]
+
+
+def ask(app, cookie="", value=None):
+    """Return the status, the cookie to come back with, and the body; with a value, store it."""
+    environ = {"REQUEST_METHOD": "GET", "HTTP_COOKIE": cookie}
+    if value is not None:
+        environ.update(REQUEST_METHOD="POST", QUERY_STRING=value)
+    setup_testing_defaults(environ)
+    head = []
+    body = b"".join(app(environ, lambda *arguments: head.extend(arguments)))
+    cookies = [text.split(";")[0] for name, text in head[1] if name == "Set-Cookie"]
+    return int(head[0][:3]), cookies[0] if cookies else cookie, body.decode()
+
+
+def run_out_of_room(store, limit, lift):
+    """D4: fill the disk with one session's value; everybody else's, and the old one, stay."""
+    app = SessionMiddleware(application, SECRET, store=store)
+    _, cookie, _ = ask(app, value="old")
+    _, neighbour, _ = ask(app, value="mine")
+    limit()
+    for _ in range(3):
+        status, same, _ = ask(app, cookie, value="x" * 500_000)
+        assert (status, same) == (503, cookie), "a success that is none"
+        assert ask(app, cookie) == (200, cookie, "old"), "the old value is gone"
+        assert ask(app, neighbour) == (200, neighbour, "mine"), "a neighbour's value is gone"
+    lift()
+    assert ask(app, cookie, value="y" * 500_000)[0] == 200, "it does not recover"
+    assert ask(app, cookie)[2] == "y" * 500_000, "it does not recover"
+    assert ask(app, neighbour)[2] == "mine"
+
+
+class Crowded(SQLiteStore):
+    """A store whose file may have so many pages of 4096 bytes."""
+
+    pages = 1_000_000
+
+    def _execute(self, seat, sql, values):
+        if seat.connection is None:
+            super()._execute(seat, "SELECT 1", ())
+        seat.connection.execute(f"PRAGMA max_page_count = {self.pages}")
+        return super()._execute(seat, sql, values)
+
+
+class SwallowsErrors(Crowded):
+    def replace(self, *arguments):
+        with suppress(StoreError):
+            super().replace(*arguments)
+        return True
+
+
+class MakesRoom(Crowded):
+    """A store that throws the record away before it writes the new one."""
+
+    def replace(self, session_id, old, new, expires_at):
+        self.destroy(session_id)
+        return self.create(session_id, new, expires_at)
+
+
+def fill_the_pages(make_store, path):
+    def set_pages(pages):
+        store.pages = pages
+
+    with closing(make_store(path)) as store:
+        run_out_of_room(store, lambda: set_pages(20), lambda: set_pages(1_000_000))
+    assert is_intact(path)
+
+
+def test_no_page_left_is_503_and_passes(tmp_path):
+    """D4: ``max_page_count``."""
+    fill_the_pages(Crowded, tmp_path / "sessions.db")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [(SwallowsErrors, "a success that is none"), (MakesRoom, "the old value is gone")],
+)
+def test_the_harness_of_d4_catches_a_store_that_lies_or_forgets(tmp_path, broken, said):
+    """D4, T1: the same harness on a planted bug."""
+    with pytest.raises(AssertionError, match=said):
+        fill_the_pages(broken, tmp_path / "sessions.db")
+
+
+def fill_the_disk(make_store, path):
+    """Run in a child, whose files may not grow beyond 100 KB, and return what it said."""
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        answer = "it did not end"
+        try:
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            with closing(make_store(path)) as store:
+                run_out_of_room(
+                    store,
+                    lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard)),
+                    lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard)),
+                )
+            answer = "all is well"
+        except Exception as error:
+            answer = f"{type(error).__name__}: {error}"
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            os.write(writing, json.dumps(answer).encode())
+            os._exit(0)
+    os.close(writing)
+    with open(reading) as answers:
+        answer = json.load(answers)
+    os.waitpid(child, 0)
+    return answer
+
+
+def test_a_file_that_may_not_grow_is_503_and_passes(tmp_path):
+    """D4: ``RLIMIT_FSIZE``, where the write itself fails, amid a transaction."""
+    path = tmp_path / "sessions.db"
+    assert fill_the_disk(SQLiteStore, path) == "all is well"
+    assert is_intact(path)
+
+
+def test_the_harness_in_the_child_catches_a_store_that_lies(tmp_path):
+    """D4, T1: the same harness on a planted bug."""
+    assert "a success that is none" in fill_the_disk(SwallowsErrors, tmp_path / "sessions.db")
