@@ -50,7 +50,8 @@ class SessionMiddleware:
     ``secret``: one, or several, newest first; the first signs, all verify. 32 bytes or more.
     ``name``, ``cookie``: the cookie's name and its options, or a function from the environ to them.
     ``resave``, ``rolling``, ``save_uninitialized``: see ``Options``.
-    ``genid``, ``idle_timeout``, ``absolute_timeout``, ``now``: see ``SessionSettings``.
+    ``genid``, ``idle_timeout``, ``absolute_timeout``, ``max_bytes``, ``now``: see
+    ``SessionSettings``.
     ``proxy``: whether to believe ``X-Forwarded-Proto``, which any client can send.
     ``touch_after``: a read renews the record if its expiry moves by more than these seconds.
     Raises: ``ValueError`` or ``TypeError`` for what can't work, saying what to write instead.
@@ -72,6 +73,7 @@ class SessionMiddleware:
         idle_timeout: float = 86400,
         absolute_timeout: float | None = None,
         touch_after: float = 60,
+        max_bytes: int = 1_000_000,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.app = app
@@ -85,7 +87,9 @@ class SessionMiddleware:
         self._choose_cookie: Any = cookie if is_function else None
         fixed: Any = CookieOptions() if is_function else cookie
         times = {"idle_timeout": idle_timeout, "absolute_timeout": absolute_timeout}
-        self.settings = SessionSettings(cookie=fixed, genid=genid, now=now, **times)  # type: ignore[arg-type]
+        self.settings = SessionSettings(
+            fixed, genid, idle_timeout, absolute_timeout, max_bytes, now=now
+        )
         self._secure_settings = self.settings._replace(is_secure=True)
         _check(self, {**times, "touch_after": touch_after})
 
@@ -212,8 +216,9 @@ class _Exchange:
         """Do with the session what is decided, and return the ``Set-Cookie`` text that is due."""
         session, facts = self._session, self._facts()
         decision = self._decide(facts)
-        if decision.set_cookie:
-            self._new_cookie()  # if it can't be written, nothing is stored either
+        # Before anything is stored, for it may be a cookie that can't be written.
+        cookie = self._new_cookie() if decision.set_cookie else None
+        before = session.key
         try:
             if decision.save:
                 session.save()
@@ -226,7 +231,10 @@ class _Exchange:
         self._told = session.key
         if decision.clear_cookie:
             return self._format_cookie("", expires=0)
-        return self._new_cookie() if decision.set_cookie else None
+        if not decision.set_cookie:
+            return None
+        is_stale = session.key != before or session.cookie.expires is not None
+        return self._new_cookie() if is_stale else cookie
 
     def _new_cookie(self) -> str:
         value = "s:" + sign(self._session.id, self._middleware.secrets[0])
@@ -365,6 +373,8 @@ def _check(middleware: SessionMiddleware, times: dict[str, float | None]) -> Non
     for name, value in {"genid": settings.genid, "now": settings.now}.items():
         if not callable(value):
             raise TypeError(f"{name}={value!r}: write a function without arguments")
+    if not isinstance(settings.max_bytes, int) or settings.max_bytes < 1_000:
+        raise ValueError(f"max_bytes={settings.max_bytes!r}: write a number of bytes, 1000 or more")
     if not isinstance(settings.cookie, CookieOptions):
         raise TypeError(f"cookie={settings.cookie!r}: write CookieOptions(path='/', ...)")
     if middleware._choose_cookie is None:  # the first visitor's cookie: if it is bad, it fails here

@@ -190,6 +190,8 @@ class SessionSettings(NamedTuple):
     """How long the store keeps a record whose cookie has no ``max_age``."""
     absolute_timeout: float | None = None
     """The age at which a session ends however busy it is."""
+    max_bytes: int = 1_000_000
+    """How large a record may be; a larger session is refused when it is to be stored."""
     now: Callable[[], float] = time.time
     is_secure: bool = False
     """What ``"auto"`` in the cookie's options asks: did this request come over https?"""
@@ -506,6 +508,11 @@ class Session(MutableMapping[str, Any]):
         if comes_back != data:
             _explain(data)  # a key that is a number, say, comes back as text
         text = _join(self.cookie.to_json(self._settings.is_secure), form[0])
+        size, limit = len(text.encode()), self._settings.max_bytes
+        if size > limit:
+            raise ValueError(
+                f"the session has {size} bytes, where max_bytes is {limit}: store less"
+            )
         if self._stored is not None:
             is_done = self._store.replace(self.id, self._stored, text, expires_at)
         elif not (is_done := self._store.create(self.id, text, expires_at)):

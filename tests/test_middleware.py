@@ -757,6 +757,15 @@ def test_what_json_cannot_hold_is_an_error_before_any_header_is_sent(browse, sto
     assert len(store) == 0
 
 
+def test_a_session_that_is_too_large_is_refused_with_its_size_and_the_old_one_stays(
+    browse, store, cookie
+):
+    before = store.get(id_in(cookie))
+    with pytest.raises(ValueError, match=r"the session has 2\d{3} bytes, where max_bytes is 1000"):
+        browse(handler(lambda s: s.update(much="é" * 1000)), cookie, max_bytes=1000).get()
+    assert store.get(id_in(cookie)) == before
+
+
 def test_a_cookie_over_4096_bytes_is_an_error_before_any_header_is_sent(browse):
     with pytest.raises(ValueError, match="4096"):
         browse(handler(write), genid=lambda: "x" * 4096).get()
@@ -1030,6 +1039,8 @@ def test_nothing_is_printed_when_nobody_asked_for_a_log(browse, store, cookie, c
         ({"idle_timeout": float("nan")}, ValueError, "idle_timeout"),
         ({"absolute_timeout": -1}, ValueError, "absolute_timeout"),
         ({"touch_after": -1}, ValueError, "touch_after"),
+        ({"max_bytes": 10}, ValueError, "max_bytes"),
+        ({"max_bytes": "1 MB"}, ValueError, "max_bytes"),
         ({"touch_after": True}, TypeError, "touch_after"),
     ],
 )

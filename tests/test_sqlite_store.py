@@ -633,6 +633,34 @@ def test_no_thread_of_many_is_turned_away_or_overwritten(tmp_path, name):
     store.close()
 
 
+class Announced:
+    """A lock that tells when somebody asks for it."""
+
+    def __init__(self, lock):
+        self._lock = lock
+        self.asked = threading.Event()
+        self.release = lock.release
+
+    def acquire(self, blocking=True):
+        self.asked.set()
+        return self._lock.acquire(blocking)
+
+
+def test_in_memory_a_thread_waits_for_the_one_connection():
+    with closing(SQLiteStore(":memory:")) as store:
+        store.create("id", "text", LATER)
+        lock = store._seats[0].lock
+        found = []
+        with lock:
+            announced = store._seats[0].lock = Announced(lock)
+            thread = threading.Thread(target=lambda: found.append(store.get("id")))
+            thread.start()
+            announced.asked.wait()
+        thread.join()
+        store._seats[0].lock = lock
+    assert found == [Record("text", LATER)]
+
+
 class Arrivals(deque):
     """A queue that tells when somebody has come."""
 
@@ -726,7 +754,21 @@ def test_no_connection_crosses_a_fork(path, store):
     assert store.get("id") is None
 
 
-@needs_fork
+def test_no_connection_is_opened_during_a_fork(path, store):
+    store.get("id")
+    locks = [sqlite._gate, *(seat.lock for seat in store._seats)]
+
+    def take_them():
+        return [lock.acquire(blocking=False) and not lock.release() for lock in locks]
+
+    answers = []
+    sqlite._before_fork()
+    run_threads([lambda: answers.append(take_them())])
+    sqlite._after_fork()
+    run_threads([lambda: answers.append(take_them())])
+    assert answers == [[False, False], [True, True]]
+
+
 def test_a_new_store_has_nothing_open_yet(path, store):
     assert open_connections(path) == 0
 

@@ -21,6 +21,7 @@ from itertools import count
 from operator import attrgetter, methodcaller
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 from wsgiref.util import setup_testing_defaults
 
@@ -170,8 +171,11 @@ class Contestant(NamedTuple):
     app: Application
 
 
-def contestants() -> list[Contestant]:
-    """Return the contestants, each with its own defaults and, if it signs, the same secret."""
+def contestants(folder: str) -> list[Contestant]:
+    """Return the contestants, each with its own defaults and, if it signs, the same secret.
+
+    ``folder`` is for those that keep files.
+    """
     plain = dict(DATA)
     bare = make_views(lambda request: plain)
     views = make_views(attrgetter("session"))
@@ -179,8 +183,12 @@ def contestants() -> list[Contestant]:
     flasks = make_views(lambda request: flask.session)
 
     ours = sessionlab.SessionMiddleware(bottle_app(views), SECRET)
+    file = sessionlab.SQLiteStore(Path(folder) / "sessions.db")
+    on_sqlite = sessionlab.SessionMiddleware(bottle_app(views), SECRET, store=file)
     # Records in memory, the id signed. Each read saves the time of access: Beaker's default.
     beaker_app = beaker.middleware.SessionMiddleware(bottle_app(beakers), secret=SECRET)
+    files = {"secret": SECRET, "type": "file", "data_dir": folder}
+    beaker_files = beaker.middleware.SessionMiddleware(bottle_app(beakers), **files)
     # The data itself in a signed cookie; so it is with Flask.
     signed = starlette.middleware.sessions.SessionMiddleware(starlette_app(views), SECRET)
     # Records in memory, the id unsigned. To load where it is needed is cheaper than autoload.
@@ -192,6 +200,8 @@ def contestants() -> list[Contestant]:
         Contestant("Starlette", call_asgi, starlette_app(bare), signed),
         Contestant("starsessions", call_asgi, starlette_app(bare), starsession),
         Contestant("Flask", call_wsgi, flask_app(bare), flask_app(flasks, SECRET)),
+        Contestant("on SQLite", call_wsgi, bottle_app(bare), on_sqlite),
+        Contestant("Beaker's files", call_wsgi, bottle_app(bare), beaker_files),
     ]
 
 
@@ -230,14 +240,14 @@ def prove(contestant: Contestant) -> str:
 # The measurement.
 
 
-def measure(rounds: int, requests: int) -> Costs:
+def measure(rounds: int, requests: int, folder: str) -> Costs:
     """Return what a session adds to a request.
 
     In each round all take turns, and each is compared with its bare application of that moment. The
     median of the rounds counts, and not the least: a machine that changes its pace between the two
     spoils a round in either direction.
     """
-    field = [(contestant, prove(contestant)) for contestant in contestants()]
+    field = [(contestant, prove(contestant)) for contestant in contestants(folder)]
     extra: dict[tuple[str, str], list[float]] = defaultdict(list)
     gc.disable()  # or one pays for the garbage of another
     for _ in range(rounds):
@@ -276,11 +286,13 @@ def print_table(costs: Costs) -> None:
 
 def check_goals(costs: Costs) -> bool:
     """Print of each goal whether it is held, and return whether all are."""
-    read = costs["sessionlab", "read"]
+    read, on_sqlite = costs["sessionlab", "read"], costs["on SQLite", "read"]
     goals = {
         "read <= Starlette's read": read <= costs["Starlette", "read"],
         "read <= 0.4 of Beaker's read": read <= 0.4 * costs["Beaker", "read"],
         "untouched < 0.5 of our read": costs["sessionlab", "untouched"] < 0.5 * read,
+        "on SQLite, read <= 40 µs": on_sqlite <= 40,
+        "and <= 0.25 of Beaker's files": on_sqlite <= 0.25 * costs["Beaker's files", "read"],
     }
     for goal, is_held in goals.items():
         print(goal.ljust(30), ("held" if is_held else "missed").rjust(10))
@@ -298,7 +310,8 @@ def main() -> int:
         f"Python {platform.python_version()}; processor time, median of {options.rounds} rounds,"
         f" each of {options.requests} requests\n"
     )
-    costs = measure(options.rounds, options.requests)
+    with TemporaryDirectory() as folder:
+        costs = measure(options.rounds, options.requests, folder)
     print_table(costs)
     print()
     are_held = check_goals(costs)
