@@ -220,29 +220,32 @@ def test_a_readable_record_is_none_of_them(store, caplog):
 HOUR, YEAR = 3600, 366 * 86_400
 
 
+def seen_after_a_jump(jump, age, limit):
+    """Jump, ask, jump back, ask, let two hours pass, ask; return what the handler found last."""
+    clock, seen = Clock(), []
+    store = MemoryStore(now=clock)
+    options = {"now": clock, "absolute_timeout": limit, "cookie": CookieOptions(max_age=age)}
+    writing = SessionMiddleware(app_of(write), SECRET, store=store, **options)
+    act = app_of(lambda s: (seen.append(dict(s)), s.update(m=len(seen))))
+    reading = SessionMiddleware(act, SECRET, store=store, **options)
+    cookie = ask(writing)[1][0].split(";")[0]
+    for seconds in (jump, -jump, 2 * HOUR):
+        clock.advance(seconds)
+        assert ask(reading, cookie)[0] == 200
+    return seen[-1]
+
+
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, 10 * YEAR, -10 * YEAR, -1], ids=str)
 @pytest.mark.parametrize("age", [None, 600])
 def test_a_clock_that_jumps_raises_nothing_and_the_limit_holds(jump, age):
     """F7."""
-    clock = Clock()
-    options = {"now": clock, "absolute_timeout": 2 * HOUR, "cookie": CookieOptions(max_age=age)}
-    store = MemoryStore(now=clock)
-    middleware = SessionMiddleware(app_of(write), SECRET, store=store, **options)
-    first = ask(middleware)[1][0].split(";")[0]
-    seen = []
-    reading = SessionMiddleware(
-        app_of(lambda s: (seen.append(dict(s)), s.update(m=len(seen)))),
-        SECRET,
-        store=store,
-        **options,
-    )
-    clock.advance(jump)
-    assert ask(reading, first)[0] == 200
-    clock.advance(-jump)
-    assert ask(reading, first)[0] == 200
-    clock.advance(2 * HOUR)
-    assert ask(reading, first)[0] == 200
-    assert seen[-1] == {}
+    assert seen_after_a_jump(jump, age, 2 * HOUR) == {}
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, -1], ids=str)
+def test_the_jumps_catch_a_session_without_a_limit(jump):
+    """F7, T1."""
+    assert seen_after_a_jump(jump, None, None) == {"n": 1, "m": 2}
 
 
 def minutes_alive(make_middleware, clock, limit):
