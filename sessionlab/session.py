@@ -127,11 +127,12 @@ def _join(cookie_text: str, data_text: str) -> str:
 def _split(text: str) -> tuple[str, str]:
     # The texts of the cookie and of the data. What was written here, or by Express, begins with the
     # cookie, and ``encode_data`` need not run again to find what it made of the data at that time.
+    text = text.strip()
     start, _, rest = text.partition("}")
     cookie_text = start.removeprefix(_START) + "}"
-    if text.startswith(_START) and _is_object(cookie_text):
+    if text.startswith(_START) and rest.startswith((',"', "}")) and _is_object(cookie_text):
         return cookie_text, "{" + rest.removeprefix(",")
-    data = _decode(text.strip())
+    data = _decode(text)
     cookie = data.pop("cookie", None)
     if not isinstance(cookie, dict):
         raise BadRecord("it has no cookie object")

@@ -190,6 +190,8 @@ def test_a_record_goes_to_the_store_as_compact_utf8(store, settings):
         pytest.param("", id="empty"),
         pytest.param(EXPRESS_RECORD[:-5], id="cut short"),
         pytest.param(EXPRESS_RECORD + "}", id="more after the end"),
+        pytest.param('{"cookie":{}"views":1}', id="no comma"),
+        pytest.param('{"cookie":{},}', id="a comma too many"),
         *(pytest.param(text, id=text) for text in ("null", "5", '"x"', "[]", "{}")),
         pytest.param('{"views":1}', id="no cookie"),
         pytest.param('{"cookie":7}', id="cookie no object"),
@@ -231,6 +233,8 @@ def test_an_unreadable_record_makes_an_anonymous_session_and_one_log_line(
         pytest.param('{"cookie":{},"views":1}', id="an empty cookie is enough"),
         pytest.param('{"views":1,"cookie":{}}', id="cookie last"),
         pytest.param(' { "cookie" : {} , "views" : 1 } ', id="white space"),
+        pytest.param('{"cookie":{} , "views":1}', id="white space before the comma"),
+        pytest.param('{"cookie":{},"views":1}\n', id="a newline at the end"),
         pytest.param(
             '{"cookie":{"originalMaxAge":false,"expires":false},"views":1}', id="false for none"
         ),

@@ -11,9 +11,10 @@ from . import Record, StoreError
 class MemoryStore:
     """Keeps records in a dict: for one process, and gone when it ends.
 
-    Expired records are swept as others are created, two looked at for each, so that the store stays
-    within about twice the records that are alive. ``max_sessions`` bounds it: beyond, ``create``
-    raises ``StoreError`` and no session is thrown out for another.
+    Expired records are swept as others are created, two looked at for each, so that the store
+    stays within about twice the most that were ever alive at once. ``max_sessions`` bounds it:
+    beyond, ``create`` looks at 1000 records for an expired one and then raises ``StoreError``; no
+    session is thrown out for another.
     """
 
     def __init__(
