@@ -23,7 +23,9 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
 ]
 
-KEY_LINES = {"00-quickstart": "Retrieved data: John Doe"}
+KEY_LINES = {
+    "00-quickstart": "Retrieved data: John Doe",
+}
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false"},
