@@ -133,7 +133,8 @@ class SessionMiddleware:
     def cookies(self, environ: "WSGIEnvironment") -> list[str]:
         """Return the signed values that came under our name, those that are tried."""
         pairs = parse_cookies(environ.get("HTTP_COOKIE", ""), only=self.name)
-        return [value for _, value in pairs if value.startswith("s:")][:_MOST_COOKIES]
+        signed = dict.fromkeys(value for _, value in pairs if value.startswith("s:"))
+        return list(signed)[:_MOST_COOKIES]  # each once
 
 
 class _Exchange:
@@ -281,6 +282,10 @@ class _Exchange:
             headers = [*headers, ("Vary", "Cookie")]
         if cookie is None:
             return headers
+        if not any(name.lower() == "cache-control" for name, _ in headers):
+            # Neither of two strangers sent a cookie: for ``Vary`` they are alike, and the second
+            # would be handed the first one's. Source: RFC 9111 sections 5.2.2.7 and 7.3.
+            headers = [*headers, ("Cache-Control", "private")]
         ours = self._middleware.name + "="
         return [*(pair for pair in headers if not _sets(pair, ours)), ("Set-Cookie", cookie)]
 
@@ -312,7 +317,8 @@ class _Exchange:
         is_unsaved = changes.is_modified and not (changes.is_saved or session.is_destroyed)
         if is_unsaved:
             session.save()
-        if is_unsaved or session.key != self._told:
+        is_kept = changes.is_modified or session.was_saved or session.is_destroyed
+        if is_unsaved or (is_kept and session.key != self._told):
             logger.warning("a session changed after the first byte: its cookie can't change now")
 
 

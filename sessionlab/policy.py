@@ -139,7 +139,7 @@ def should_clear_cookie(facts: Facts) -> Verdict:
     if facts.is_destroyed and facts.had_cookie:
         return Verdict(True, "the session was destroyed, and the browser still has its cookie")
     return Verdict(
-        False, "the session was not destroyed" if not facts.is_destroyed else "no cookie came"
+        False, "this request did not destroy it" if not facts.is_destroyed else "no cookie came"
     )
 
 

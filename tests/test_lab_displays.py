@@ -407,7 +407,7 @@ part          done  reason
 save          yes   it is new and was written to
 touch         no    it is new
 set cookie    yes   the browser does not know the new id yet
-clear cookie  no    the session was not destroyed"""
+clear cookie  no    this request did not destroy it"""
 
 THREE_VISITS = """\
 exchanges

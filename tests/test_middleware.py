@@ -529,6 +529,24 @@ def test_every_response_varies_by_cookie(browse, own, vary):
     assert browse(handler(ignore, own)).get().all("Vary") == vary
 
 
+@pytest.mark.parametrize(
+    ("own", "control"),
+    [([], ["private"]), ([("cache-control", "max-age=60")], ["max-age=60"])],
+)
+def test_no_shared_cache_keeps_a_response_that_sends_the_cookie(browse, own, control):
+    assert browse(handler(write, own)).get().all("Cache-Control") == control
+
+
+def test_a_response_without_our_cookie_may_be_cached(browse, cookie):
+    assert browse(handler(read), cookie).get().all("Cache-Control") == []
+
+
+def test_an_unknown_id_that_comes_twice_is_looked_up_once(browse, store):
+    value = "connect.sid=s:" + sign("unknown", SECRET)
+    browse(handler(ignore)).get(cookie=f"{value}; {value}")
+    assert store.calls == ["get"]
+
+
 def test_the_applications_own_cookies_are_kept_in_order(browse):
     own = [("Set-Cookie", f"c{n}=1; Path=/{n}") for n in range(20)]
     texts = browse(handler(write, own)).get().all("Set-Cookie")
@@ -903,6 +921,16 @@ def test_a_change_after_the_first_byte_is_stored_and_warned_of(browse, store, co
     assert browser.get().body == b"first second third"
     assert decode_record(store.get(id_in(cookie)).text)[1] == {"name": "Ada", "n": 1}
     assert "after the first byte" in caplog.text
+
+
+def test_a_stream_that_only_looks_at_a_new_id_is_not_warned_of(browse, store, caplog):
+    def app(environ, start_response):
+        session = environ["sessionlab.session"]
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return Body(b"first ", lambda: session.id.encode())
+
+    assert len(browse(app).get().body) == len(b"first ") + 32
+    assert (len(store), caplog.text) == (0, "")
 
 
 def test_a_stream_that_changes_nothing_more_is_stored_once(browse, store, cookie, caplog):

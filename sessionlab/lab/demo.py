@@ -1,6 +1,7 @@
-"""The application of the quickstart: once as it stands there, once with pages for a browser."""
+"""The quickstart's application, as it stands there and with pages for a browser; and the shop."""
 
 from html import escape
+from typing import Any
 
 from bottle import Bottle, redirect, request, response
 
@@ -51,6 +52,40 @@ def demo_app() -> Bottle:
     def log_out() -> str:
         request.session.destroy()
         return "Logged out"
+
+    return app
+
+
+def shop_app() -> Bottle:
+    """Return the shop that ``serve_express`` runs in Express: the same routes, in Bottle."""
+    app = Bottle()
+
+    def field(name: str) -> Any:
+        return request.json[name] if request.json else request.forms.getunicode(name)
+
+    @app.post("/login")
+    def log_in() -> dict[str, Any]:
+        request.session.regenerate()
+        request.session["user"] = field("name")
+        return {"user": request.session["user"]}
+
+    @app.get("/whoami")
+    def who_am_i() -> dict[str, Any]:
+        return {"user": request.session.get("user"), "cart": request.session.get("cart", [])}
+
+    @app.get("/cart")
+    def look() -> dict[str, Any]:
+        return {"cart": request.session.get("cart", [])}
+
+    @app.post("/cart")
+    def add() -> dict[str, Any]:
+        request.session.setdefault("cart", []).append(field("item"))
+        return {"cart": request.session["cart"]}
+
+    @app.post("/logout")
+    def log_out() -> dict[str, Any]:
+        request.session.destroy()
+        return {"user": None}
 
     return app
 

@@ -31,15 +31,16 @@ class Exchange(Display):
     ``path`` has the query in it, ``cookie`` is the header that came, ``status`` the line (``200
     OK``), ``set_cookies`` the headers that went. ``before`` and ``after`` are the records of the
     store by id, or None where it could not be looked at; requests at the same time show there too.
-    ``decision`` is the middleware's, or None where there was none.
+    ``decision`` is the middleware's, or None where there was none. ``speaker`` is who answered.
     """
 
-    def __init__(self, environ: "WSGIEnvironment", before: Snapshot | None) -> None:
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") or "/"
-        query = environ.get("QUERY_STRING", "")
+    def __init__(
+        self, environ: "WSGIEnvironment", before: Snapshot | None, speaker: str = "server"
+    ) -> None:
         self.number = 0  # until it is in the list
+        self.speaker = speaker
         self.method: str = environ["REQUEST_METHOD"]
-        self.path = quote(path, "/;=,:@!$&'()*+~", "latin-1") + (f"?{query}" if query else "")
+        self.path = requested_path(environ)
         self.cookie: str = environ.get("HTTP_COOKIE", "")
         self.status = self.vary = ""
         self.set_cookies: list[str] = []
@@ -88,7 +89,10 @@ class Exchange(Display):
         response = [self.status, *(f"Set-Cookie: {text}" for text in self.set_cookies)]
         response += [f"Vary: {self.vary}"] if self.vary else []
         response += ["", *_beginning(self.body)] if self.body else []
-        rows = [Row(["browser → server", request]), Row(["server → browser", response])]
+        rows = [
+            Row([f"browser → {self.speaker}", request]),
+            Row([f"{self.speaker} → browser", response]),
+        ]
         yield Table(f"{self.method} {self.path} → {self.status}", ["message", "what it says"], rows)
         if self.before is not None and self.after is not None:
             yield changes(self.before, self.after)
@@ -111,6 +115,13 @@ class Exchange(Display):
             for key, record in after.items()
             if key not in before or before[key].text != record.text
         ]
+
+
+def requested_path(environ: "WSGIEnvironment") -> str:
+    """Return the path of a request as it was sent, and the query if there is one."""
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "") or "/"
+    query = environ.get("QUERY_STRING", "")
+    return quote(path, "/;=,:@!$&'()*+~", "latin-1") + (f"?{query}" if query else "")
 
 
 def _beginning(body: str) -> list[str]:

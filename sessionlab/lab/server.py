@@ -7,14 +7,14 @@ client. No lock is held while the application runs: a handler may call its own s
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from socket import SHUT_WR
 from socketserver import TCPServer, ThreadingMixIn
 from threading import Lock, Thread
 from traceback import format_exc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from .displays import MOST_RECORDS
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _HOST = "127.0.0.1"  # never localhost: requests files its cookies under another name
 _POLL = 0.02  # seconds; the longest that stop() waits
 
+T = TypeVar("T", bound="Server")
+
 _servers: dict[str, "Server"] = {}
 _lock = Lock()
 
@@ -38,15 +40,22 @@ def serve(app: "WSGIApplication", name: str = "lab", port: int = 0) -> "Server":
     is free. Where the application has a ``store`` with an ``__iter__``, each exchange shows it.
     Raises: ``OSError`` for a port in use.
     """
+    return start(name, lambda: Server(app, name, port))
+
+
+def start(name: str, make: Callable[[], T]) -> T:
+    """Return the server that ``make`` starts, after the one of the same name was stopped."""
     with _lock:
         if name in _servers:
             _servers.pop(name).stop()
-        _servers[name] = server = Server(app, name, port)
+        _servers[name] = server = make()
     return server
 
 
 class Server:
     """A running server: its ``url``, its ``exchanges``, and the ``errors`` of its handlers."""
+
+    speaker = "server"  # what its exchanges call it
 
     def __init__(self, app: "WSGIApplication", name: str, port: int) -> None:
         self.app, self.store = app, _find_store(app)
@@ -129,7 +138,7 @@ class _Recording:
     ) -> None:
         environ["wsgi.multithread"] = True  # wsgiref says False
         self._server, self._environ, self._server_start = server, environ, start_response
-        self._exchange = Exchange(environ, _look(server.store))
+        self._exchange = Exchange(environ, _look(server.store), server.speaker)
 
     def run(self) -> Iterator[bytes]:
         """Pass the body on; where the application raises, a 500 in its place."""

@@ -11,8 +11,8 @@ _PACKAGE = Path(__file__).parent.parent
 class Source:
     """Source text that JupyterLab highlights in the reader's own theme; ``str()`` is the text."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, language: str = "python") -> None:
+        self.text, self.language = text, language
 
     def __str__(self) -> str:
         return self.text
@@ -26,7 +26,7 @@ class Source:
             fence += "`"
         return {
             "text/plain": self.text,
-            "text/markdown": f"{fence}python\n{self.text}\n{fence}",
+            "text/markdown": f"{fence}{self.language}\n{self.text}\n{fence}",
         }
 
 

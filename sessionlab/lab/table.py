@@ -41,10 +41,16 @@ Cell = str | list[str]  # a list: its lines
 
 
 class Row(NamedTuple):
-    """The cells of a row, of which the first is its heading, and the tint behind them."""
+    """The cells of a row, of which the first is its heading, and the tint behind them, or that
+    behind each."""
 
     cells: Sequence[Cell]
-    tint: str = PLAIN
+    tint: str | Sequence[str] = PLAIN
+
+    @property
+    def tints(self) -> Sequence[str]:
+        """The tint of each cell."""
+        return [self.tint] * len(self.cells) if isinstance(self.tint, str) else self.tint
 
 
 class Display:
@@ -68,12 +74,14 @@ class Display:
 @dataclass(frozen=True, repr=False)
 class Table(Display):
     """A caption, the headings of the columns, and rows. ``prose`` names the columns of our own
-    words, set in letters of varying width."""
+    words, set in letters of varying width. ``groups`` are headings above those, each over a number
+    of columns."""
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Row]
     prose: Sequence[str] = ()
+    groups: Sequence[tuple[str, int]] = ()
 
     def tables(self) -> Iterable["Table"]:
         return [self]
@@ -85,6 +93,7 @@ class Table(Display):
         widths = _fit(["\n".join(chain(*cells)) for cells in zip(*rows, strict=True)])
         rows.insert(1, [["-" * width] for width in widths])
         lines = [visible(self.caption), ""]
+        lines += self._group_lines(widths)
         for row in rows:
             cells = [
                 [piece for line in cell for piece in _wrapped(line, width)]
@@ -96,23 +105,42 @@ class Table(Display):
                 lines.append(_GAP.join(padded).rstrip())
         return "\n".join(lines)
 
+    def _group_lines(self, widths: list[int]) -> list[str]:
+        headings, left = [], list(widths)
+        for heading, span in self.groups:
+            width, left = sum(left[:span]) + len(_GAP) * (span - 1), left[span:]
+            headings.append((_wrapped(visible(heading), width), width))
+        height = max((len(pieces) for pieces, _ in headings), default=0)
+        return [
+            _GAP.join((p[i] if i < len(p) else "").ljust(w) for p, w in headings).rstrip()
+            for i in range(height)
+        ]
+
     def html(self) -> str:
         """Return the table as HTML."""
         head = "".join(f'<th scope="col" style="{_CELL}">{escape(c)}</th>' for c in self.columns)
         rows = []
         for row in self.rows:
+            columns = zip(self.columns, row.cells, row.tints, strict=True)
             cells = [
-                _html_cell(
-                    cell, "td" if index else 'th scope="row"', row.tint, column in self.prose
-                )
-                for index, (column, cell) in enumerate(zip(self.columns, row.cells, strict=True))
+                _html_cell(cell, "td" if index else 'th scope="row"', tint, column in self.prose)
+                for index, (column, cell, tint) in enumerate(columns)
             ]
             rows.append(f'<tr style="background-color:transparent">{"".join(cells)}</tr>')
         caption = f'<caption style="{_CAPTION}">{_code(visible(self.caption))}</caption>'
         return (
             f'<table style="{_TABLE}">{caption}'
-            f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            f"<thead>{self._html_groups()}<tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
         )
+
+    def _html_groups(self) -> str:
+        cells = "".join(
+            f'<th scope="colgroup" colspan="{span}" style="{_CELL}">{escape(visible(text))}</th>'
+            if text
+            else f'<td colspan="{span}" style="{_CELL}"></td>'  # a heading has words
+            for text, span in self.groups
+        )
+        return f"<tr>{cells}</tr>" if cells else ""
 
 
 def _html_cell(cell: Cell, tag: str, tint: str, is_prose: bool) -> str:
