@@ -30,7 +30,8 @@ def refreshed(path):
     notebook = deepcopy(stored)
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     where = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=120, record_timing=False, resources=where).execute()
+    options = {"timeout": 120, "record_timing": False, "coalesce_streams": True}
+    NotebookClient(notebook, resources=where, **options).execute()
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for number, (cell, before) in enumerate(zip(notebook.cells, stored.cells, strict=True), 1):
         cell.id = before.get("id") or f"cell-{number:02}"

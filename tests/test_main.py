@@ -58,7 +58,7 @@ def test_the_readme_prints_the_conversation_as_it_is(conversation):
 
 def test_the_readmes_program_has_the_readmes_conversation(capsys):
     names = {"SECRET": command._SECRET}
-    exec(readme_block("python"), names)  # noqa: S102
+    exec(readme_block("python"), names)
     with serve(names["application"], "readme") as server, requests.Session() as browser:
         for method in ("POST", "GET"):
             browser.request(method, server.url + "/session", timeout=10).close()

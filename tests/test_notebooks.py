@@ -5,16 +5,27 @@ import re
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from refresh_notebooks import NOTEBOOKS, all_notebooks
 
 import sessionlab
 
 PATHS = all_notebooks()
+CHAPTERS = [path for path in PATHS if path.parent == NOTEBOOKS]  # the rest are exercises
 
 
-@pytest.fixture(params=PATHS, ids=[path.stem for path in PATHS])
-def notebook(request):
-    return nbformat.read(request.param, as_version=4)
+def name_of(path):
+    return str(path.relative_to(NOTEBOOKS).with_suffix(""))
+
+
+@pytest.fixture(params=PATHS, ids=name_of)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
 
 
 def code_cells(notebook):
@@ -83,14 +94,64 @@ def test_the_patterns_find_what_they_are_for(what, text):
     assert re.search(FORBIDDEN[what], text)
 
 
-def test_a_notebook_shows_the_library_and_does_not_copy_it(notebook):
-    defined = set()
-    for cell in code_cells(notebook):
-        source = re.sub(r"^[%!].*", "", cell.source, flags=re.MULTILINE)
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                defined.add(node.name)
+def nodes(path):
+    """Every part of the code of a notebook."""
+    for cell in code_cells(nbformat.read(path, as_version=4)):
+        yield from ast.walk(ast.parse(re.sub(r"^[%!].*", "", cell.source, flags=re.MULTILINE)))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name_of)
+def test_a_chapter_shows_the_library_and_does_not_copy_it(path):
+    defined = {n.name for n in nodes(path) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     assert not defined & set(sessionlab.__all__)
+
+
+def shown_names(path):
+    """The first names of what a notebook gives to ``show``: Session of ``Session.save``."""
+    for node in nodes(path):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "show":
+            for part in node.args:
+                while isinstance(part, ast.Attribute):
+                    part = part.value
+                yield getattr(part, "id", None)
+
+
+def test_every_public_name_is_shown_in_some_chapter():
+    shown = {name for path in CHAPTERS for name in shown_names(path)}
+    assert not set(sessionlab.__all__) - shown
+
+
+def test_each_chapter_links_to_its_neighbours():
+    names = [path.name for path in CHAPTERS]
+    for number, path in enumerate(CHAPTERS):
+        text = "".join(
+            cell.source
+            for cell in nbformat.read(path, as_version=4).cells
+            if cell.cell_type == "markdown"
+        )
+        for neighbour in names[max(number - 1, 0) : number] + names[number + 1 : number + 2]:
+            assert f"({neighbour})" in text
+        for link in re.findall(r"\]\(([^)#:]+\.\w+)[^)]*\)", text):
+            assert (path.parent / link).exists(), link
+
+
+def test_a_second_run_in_the_same_kernel_prints_the_same_in_any_folder(path, tmp_path):
+    """As does somebody who runs all cells again, in a JupyterLab that was started elsewhere."""
+    notebook = nbformat.read(path, as_version=4)
+    stored = [cell.outputs for cell in code_cells(notebook)]
+    where = {"metadata": {"path": tmp_path}}
+    client = NotebookClient(notebook, timeout=120, coalesce_streams=True, resources=where)
+    with client.setup_kernel():
+        for _ in range(2):
+            for number, cell in enumerate(notebook.cells):
+                client.execute_cell(cell, number)
+    for cell, outputs in zip(code_cells(notebook), stored, strict=True):
+        if "nbval-ignore-output" not in cell.metadata.get("tags", []):
+            assert without_counts(cell.outputs) == without_counts(outputs), cell.source
+
+
+def without_counts(outputs):
+    return [{**output, "execution_count": None} for output in outputs]
 
 
 def test_no_more_than_two_code_cells_stand_in_a_row(notebook):

@@ -1,5 +1,6 @@
 """What went wrong in the handlers of a server, to be read afterwards."""
 
+import os
 import re
 import sysconfig
 from html import escape
@@ -10,7 +11,8 @@ from .table import visible
 
 _FRAME = re.compile(r'^( *)File "(.*)", line (\d+), in (.*)\n((?:\1  .*\n)*)', re.MULTILINE)
 _FOLDERS = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-_NOT_THE_READERS = (str(Path(__file__).parent.parent), "<frozen", *_FOLDERS)
+_PLACES = [str(Path(__file__).parent.parent), *_FOLDERS]
+_NOT_THE_READERS = ("<frozen", *(f"{place}{os.sep}" for place in _PLACES))
 
 
 class Errors:

@@ -13,7 +13,7 @@ import sys
 
 import nbformat
 import pytest
-from refresh_notebooks import all_notebooks
+from refresh_notebooks import NOTEBOOKS, all_notebooks
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -25,6 +25,23 @@ pytestmark = [
 
 KEY_LINES = {
     "00-quickstart": "Retrieved data: John Doe",
+    "01-cookies": "visit 1000000",
+    "02-signing": "['my-secret']",
+    "03-stores": "{'memory': ['1', '2', '1'], 'file': ['1', '2', '3']}",
+    "04-sessions": "(11, [1, 10])",
+    "05-decisions": "64 of 64 cells are the same in both grids",
+    "06-middleware": "the file is closed",
+    "07-attacks": "refused after 8.0 hours",
+    "08-races": "{'overwriting': 1, 'memory': 30, 'SQLite': 30}",
+    "09-scaling-out": "{'user': 'Ada', 'cart': ['tea', 'milk']}",
+    "exercises/01-cookies": "0 of 3 passed",
+    "exercises/02-signing": "0 of 3 passed",
+    "exercises/03-stores": "0 of 3 passed",
+    "exercises/04-sessions": "0 of 3 passed",
+    "exercises/05-decisions": "0 of 3 passed",
+    "exercises/06-middleware": "0 of 3 passed",
+    "exercises/07-attacks": "0 of 3 passed",
+    "exercises/08-races": "0 of 4 passed",
 }
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 SETTINGS = {
@@ -57,7 +74,13 @@ def copy_without_outputs(path, folder):
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, folder / path.name)
+    copy = folder / path.relative_to(NOTEBOOKS)
+    copy.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, copy)
+
+
+def name_of(path):
+    return path.relative_to(NOTEBOOKS).with_suffix("").as_posix()
 
 
 def write_settings(folder, theme):
@@ -68,14 +91,15 @@ def write_settings(folder, theme):
         file.write_text(json.dumps(values))
 
 
-@pytest.fixture(params=THEMES)
+@pytest.fixture(scope="module", params=THEMES)
 def theme(request):
     return request.param
 
 
-@pytest.fixture
-def lab(tmp_path, theme):
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, theme):
     """The address of a JupyterLab that knows nothing of this machine's own."""
+    tmp_path = tmp_path_factory.mktemp(theme)
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()
     for path in all_notebooks():
@@ -112,17 +136,19 @@ def page():
         browser.close()
 
 
-@pytest.mark.parametrize("path", all_notebooks(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", all_notebooks(), ids=name_of)
 def test_a_notebook_runs_in_jupyterlab(path, theme, lab, page, pytestconfig):
-    page.goto(lab.replace("/lab?", f"/lab/tree/{path.name}?"))
+    # A workspace of its own, or the notebook that was open before opens again in front of it.
+    workspace = name_of(path).replace("/", "-")
+    page.goto(lab.replace("/lab?", f"/lab/workspaces/{workspace}/tree/{name_of(path)}.ipynb?"))
     page.wait_for_function(READY, timeout=60_000)
     page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_function(RAN, timeout=120_000)
     outputs = page.evaluate(OUTPUTS)
     assert not [output for output in outputs if output["output_type"] == "error"]
-    assert page.locator(".jp-OutputArea-output", has_text=KEY_LINES[path.stem]).count()
+    assert page.locator(".jp-OutputArea-output", has_text=KEY_LINES[name_of(path)]).count()
     if folder := pytestconfig.getoption("--screenshots"):
         page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
         page.set_viewport_size({"width": 1250, "height": page.evaluate(HEIGHT) + 120})
         page.evaluate(TO_THE_TOP)
-        page.screenshot(path=f"{folder}/{path.stem}-{theme}.png")
+        page.screenshot(path=f"{folder}/{workspace}-{theme}.png")
