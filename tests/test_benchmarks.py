@@ -1,0 +1,215 @@
+"""The table of ``benchmarks/peers.py`` tells right from wrong, without any of the peers.
+
+Each of its rows says yes of one library here and no of another: sessionlab, and two that are wrong
+on purpose.
+"""
+
+import base64
+import json
+import pickle
+import secrets
+import threading
+from contextlib import suppress
+from http.cookies import SimpleCookie
+
+import pytest
+from benchmarks import contestants
+from benchmarks.contestants import SECRET, Peer, Sessionlab, WSGIPeer, send_asgi
+from benchmarks.peers import ROWS, Finding, as_markdown, as_text, claim, experiment, installed, run
+
+from sessionlab import BadSignature, SessionGone, sign, unsign
+
+
+class Planted(Peer):
+    @classmethod
+    def version(cls):
+        return "0"
+
+
+class TextValues(dict):
+    """Keeps JSON, so that a change to what was taken out is a change to a copy."""
+
+    def __getitem__(self, key):
+        return json.loads(super().__getitem__(key))
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, json.dumps(value))
+
+    def get(self, key, default=None):
+        return self[key] if key in self else default  # noqa: SIM401
+
+
+class Naive(Planted, WSGIPeer):
+    """All that a session middleware should not do."""
+
+    name = package = "naive"
+    store = "a dict"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.records, self.is_down = {}, False
+        self.app = self.middleware
+
+    def middleware(self, environ, start_response):
+        cookie = SimpleCookie(environ.get("HTTP_COOKIE", "")).get("id")
+        sent = None if cookie is None else cookie.value
+        is_found = sent is not None and not self.is_down
+        environ["id"] = sent if is_found else secrets.token_hex(8)
+        environ["session"] = TextValues(self.records.get(sent, {}) if is_found else {})
+        body = self.serve(environ["PATH_INFO"], environ)
+        text = "id=x; Max-Age=0" if "logout" in environ else f"id={environ['id']}"
+        start_response("200 OK", [("Set-Cookie", text)])
+        yield from (body[:1], body[1:])
+        if not self.is_down:
+            self.records[environ["id"]] = dict(environ["session"])
+
+    def session(self, request):
+        return request["session"]
+
+    def logout(self, request):
+        request["logout"] = True
+
+    def login(self, request):
+        request["id"] = secrets.token_hex(8)
+
+    def break_store(self):
+        self.is_down = True
+
+    def mend_store(self):
+        self.is_down = False
+
+
+class Pickled(Planted):
+    """An ASGI middleware that keeps all in the cookie; Secure, and no more."""
+
+    name = package = "pickled"
+    store = "none"
+    has_store = False
+
+    async def app(self, scope, receive, send):
+        cookie = SimpleCookie(dict(scope["headers"])[b"cookie"].decode()).get("data")
+        scope["session"] = {}
+        with suppress(BadSignature, AttributeError):
+            data = base64.urlsafe_b64decode(unsign(cookie.value, SECRET))
+            scope["session"] = pickle.loads(data)  # noqa: S301
+        body = self.serve(scope["path"], scope)
+        text = base64.urlsafe_b64encode(pickle.dumps(scope["session"])).decode()
+        cookie = f'data="{sign(text, SECRET)}"; Secure'
+        headers = [(b"set-cookie", cookie.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def send(self, request, on_first_byte):
+        return send_asgi(self.app, request, on_first_byte)
+
+    def session(self, request):
+        return request["session"]
+
+
+class Locking(Naive):
+    """Lets one request at a time in."""
+
+    name = package = "locking"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.lock = threading.Lock()
+        self.app = self.one_at_a_time
+
+    def one_at_a_time(self, environ, start_response):
+        with self.lock:
+            return list(self.middleware(environ, start_response))
+
+
+class Raising(Naive):
+    name = package = "raising"
+
+    def serve(self, path, request):
+        raise SessionGone("planted")
+
+
+class Missing(Planted):
+    name = package = "missing"
+
+    def __init__(self, folder):
+        raise ImportError("No module named 'missing'")
+
+
+# What a peer of today does, in the order of ROWS: sessionlab, Naive, Pickled.
+EXPECTED = {
+    "keeps_both_changes": "yes no no",
+    "reads_undo_nothing": "yes no no",
+    "counts_exactly": "yes no no",
+    "logout_ends_the_cookie": "yes no no",
+    "logout_is_final": "yes no no",
+    "login_ends_the_old_id": "yes no —",
+    "refuses_a_made_up_id": "yes no yes",
+    "refuses_an_ended_id": "yes no yes",
+    "tells_of_a_failed_save": "yes no yes",
+    "outage_logs_nobody_out": "yes no yes",
+    "saves_before_the_first_byte": "yes no yes",
+    "finds_its_cookie_among_odd_ones": "yes no no",
+    "keeps_a_nested_change": "yes no yes",
+    "varies_with_the_cookie": "yes no no",
+    "is_hidden_from_scripts_and_strangers": "yes no no",
+    "is_secure_over_https": "yes no yes",
+    "keeps_dates": "no no yes",
+    "serves_asgi": "no no yes",
+    "needs_no_storage": "no no yes",
+}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return run([Sessionlab, Naive, Pickled])
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__)
+def test_a_row_tells_a_good_library_from_a_bad_one(row, table):
+    answers = " ".join(map(str, table[claim(row)]))
+    assert answers == EXPECTED[row.__name__], table[claim(row)]
+    assert {"yes", "no"} <= set(answers.split())
+
+
+def test_the_status_of_a_refused_request_is_told(table):
+    notes = {finding.note for findings in table.values() for finding in findings}
+    assert {"the slow request is answered 409", "answered 503", "answered 200"} <= notes
+
+
+def test_a_library_that_lets_requests_wait_is_told_apart_from_one_that_loses_changes(monkeypatch):
+    monkeypatch.setattr(contestants, "_LONGEST_WAIT", 0.05)
+    found = experiment(ROWS[0], Locking)
+    assert (str(found), found.note) == (
+        "?",
+        "can't tell: TimeoutError: requests of one session wait for each other",
+    )
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__)
+def test_an_experiment_that_does_not_come_about_tells_nothing(row):
+    found = experiment(row, Raising)
+    if row.__name__ == "serves_asgi":
+        assert str(found) == "no"  # it is for WSGI, raising or not
+    else:
+        assert (str(found), "planted" in found.note) == ("?", True)
+
+
+def test_a_library_that_is_not_there_is_left_out_by_name(capsys):
+    assert list(installed([Missing, Naive])) == [Naive]
+    assert capsys.readouterr().out == "missing is left out: No module named 'missing'\n"
+
+
+def test_both_forms_of_the_table_say_the_same():
+    found = {
+        "It works": [Finding(True), Finding(False, "it broke")],
+        "It runs": [Finding(None)] * 2,
+    }
+    assert as_text(found, [Naive, Pickled]) == (
+        "naive: naive 0, a dict\npickled: pickled 0, none\n\n"
+        "          naive  pickled\nIt works  yes    no [1]\nIt runs   —      —\n\n[1] it broke"
+    )
+    assert as_markdown(found, [Naive, Pickled]) == (
+        "- naive: naive 0, a dict\n- pickled: pickled 0, none\n\n"
+        "|  | naive | pickled |\n| --- | --- | --- |\n"
+        "| It works | yes | no [1] |\n| It runs | — | — |\n\n1. it broke\n"
+    )
