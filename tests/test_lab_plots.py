@@ -90,6 +90,12 @@ def test_the_numbers_on_an_axis_are_plain():
     assert "$" not in shown
 
 
+def test_the_numbers_on_an_axis_have_no_zeros_at_the_end():
+    shown = words(plot({"a": {0: 30, 20: 50}}, x="x", y="y")).split()
+    assert {"2.5", "7.5", "12.5"} <= set(shown)
+    assert "2.50" not in shown
+
+
 def test_long_names_stay_within_the_picture():
     names = [f"a name of some length, number {n}" for n in range(4)]
     svg = drawing(plot({name: [1, 2] for name in names}, x="x"))

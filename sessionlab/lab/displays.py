@@ -21,7 +21,7 @@ _SIGNED = re.compile("s(:|%3A)", re.IGNORECASE)
 _ATTRIBUTES = {
     "domain": "sent to this host and all below it; without it, to the host that set it alone",
     "path": "sent with requests to this path and below",
-    "expires": "kept until then, though the browser closes; a date that is past removes the cookie",
+    "expires": "kept until then, even when the browser closes; a past date removes the cookie",
     "max-age": "kept for so many seconds; goes before Expires",
     "httponly": "no script in the page can read it (document.cookie)",
     "secure": "sent over https alone",

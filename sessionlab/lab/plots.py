@@ -100,7 +100,7 @@ class Plot(Display):
             axes.grid(alpha=0.3)
             for axis in (axes.xaxis, axes.yaxis):
                 # Its own would be formulas, or leave a "1e6" at the end of the axis.
-                axis.set_major_formatter(lambda value, _: _number(value))
+                axis.set_major_formatter(lambda value, _: _tick(value))
                 axis.set_minor_formatter("")
             columns = max(1, _LONGEST_LEGEND // max(map(len, axes.get_legend_handles_labels()[1])))
             figure.legend(loc="outside lower center", ncols=columns, frameon=False)
@@ -201,6 +201,12 @@ class _Histogram(Plot):
             bin_ = int((sample - edges[0]) / width) if sample < edges[-1] else _BINS
             counts[_BINS if sample > edges[-1] else min(bin_, _BINS - 1)] += 1
         return counts
+
+
+def _tick(value: float) -> str:
+    """Return a number for an axis: 2.5 and not 2.50, for it was not measured."""
+    text = _number(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def _number(value: float) -> str:

@@ -96,4 +96,4 @@ def open_store(store: str) -> Store:
         return RedisStore.from_url(store)
     from ..stores.sqlite import SQLiteStore
 
-    return SQLiteStore(store)
+    return SQLiteStore(store, busy_timeout=5)  # others open it at the same moment, after a crash
