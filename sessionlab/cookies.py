@@ -25,6 +25,7 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,=:@/%]{0,1023}")
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # RFC 1123 section 2.1
 _DOMAIN = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*", re.IGNORECASE | re.ASCII)
+_USUAL = re.compile(r"[A-Za-z0-9\-_.:+/]*")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 _LARGEST_COOKIE = 4096  # bytes; RFC 6265 section 6.1: what every browser keeps
@@ -211,9 +212,8 @@ def format_set_cookie(
         expires = time.time() + age
     if expires is not None and not 0 <= expires < _YEAR_10000:
         raise ValueError(f"expires={expires!r}: write Unix time in seconds, before the year 10000")
-    escaped = quote(value, safe="-_.!~*'()")
     parts = [
-        f"{name}={escaped}",
+        f"{name}={_encode(value)}",
         options.domain and f"Domain={options.domain}",
         f"Path={options.path}",
         expires is not None and f"Expires={format_date_time(expires)}",
@@ -229,6 +229,12 @@ def format_set_cookie(
             f"a cookie of {len(text)} bytes, where browsers keep {_LARGEST_COOKIE}: shorten it"
         )
     return text
+
+
+def _encode(value: str) -> str:
+    if _USUAL.fullmatch(value):  # as ours are; ``quote`` would take eight times as long
+        return value.replace(":", "%3A").replace("+", "%2B").replace("/", "%2F")
+    return quote(value, safe="-_.!~*'()")
 
 
 def _check_name(name: str, options: CookieOptions) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from .cookies import CookieOptions, format_set_cookie, parse_cookies, path_matches
 from .policy import Decision, Facts, Options, decide
-from .session import Session, SessionGone, SessionSettings, new_session_id
+from .session import Changes, Session, SessionGone, SessionSettings, new_session_id
 from .signing import BadSignature, sign, unsign
 from .stores import MemoryStore, Store, StoreError
 
@@ -34,6 +34,8 @@ _WELL_KNOWN = (  # long enough, and on the lists that attackers try first
     "your-super-secret-session-key-here",
     "this-is-a-secret-key-change-in-production",
 )
+_NO_CHANGE = Changes(is_modified=False, is_cookie_changed=False, is_saved=True)
+_QUIET = Facts(is_new=False, is_saved=True, is_touch_due=False)  # how most requests end
 _STORE_METHODS = ("get", "create", "replace", "touch", "destroy")
 
 
@@ -253,6 +255,8 @@ class _Exchange:
         if is_touch_due or is_more_due or settings.absolute_timeout:
             session.look()  # what is due depends on what nobody may have read yet
         changes, cookie = session.changes(), session.cookie_options
+        if changes == _NO_CHANGE and not (is_touch_due or is_more_due or session.was_saved):
+            return _QUIET  # to put its facts together one by one is a tenth of a read
         return Facts(
             is_new=session.is_new,
             is_modified=changes.is_modified,
@@ -286,7 +290,7 @@ class _Exchange:
             # Neither of two strangers sent a cookie: for ``Vary`` they are alike, and the second
             # would be handed the first one's. Source: RFC 9111 sections 5.2.2.7 and 7.3.
             headers = [*headers, ("Cache-Control", "private")]
-        ours = self._middleware.name + "="
+        ours = self._middleware.name
         return [*(pair for pair in headers if not _sets(pair, ours)), ("Set-Cookie", cookie)]
 
     def _refuse(self, error: Exception) -> list[bytes]:
@@ -344,8 +348,11 @@ def _is_below(environ: "WSGIEnvironment", cookie_path: str) -> bool:
     return path_matches(quote(path, "/!$&'()*+,=:@", "latin-1"), cookie_path)
 
 
-def _sets(header: tuple[str, str], start: str) -> bool:
-    return header[0].lower() == "set-cookie" and header[1].lstrip(" \t").startswith(start)
+def _sets(header: tuple[str, str], name: str) -> bool:
+    if header[0].lower() != "set-cookie":
+        return False
+    found, equals, _ = header[1].partition(";")[0].partition("=")
+    return bool(equals) and found.strip(" \t") == name  # RFC 6265 section 5.2: "a =1" sets a
 
 
 def _check_secrets(secret: str | Sequence[str]) -> list[str]:

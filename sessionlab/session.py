@@ -262,7 +262,7 @@ class Session(MutableMapping[str, Any]):
         """Decode the data, unless somebody did. A record that can't be read makes a new session."""
         if self._data is None and self._stored is not None:
             try:
-                self._open(Record(self._stored, self._expires_at))
+                self._open(self._stored, self._expires_at)
             except BadRecord as error:
                 logger.warning("a stored session is not used: %s", error)
                 self._begin()
@@ -270,20 +270,20 @@ class Session(MutableMapping[str, Any]):
             self._data = {}
         return self._data
 
-    def _open(self, record: Record) -> None:
+    def _open(self, text: str, expires_at: float) -> None:
         # Take all that the record holds, or nothing.
-        cookie_text, data_text = _split(record.text)
+        cookie_text, data_text = _split(text)
         data, settings = _decode(data_text), self._settings
         created, limit = data.pop(_CREATED, None), settings.absolute_timeout
         options, now = settings.cookie, settings.now
         try:
-            cookie = SessionCookie.from_json(cookie_text, record.expires_at, options, now)
+            cookie = SessionCookie.from_json(cookie_text, expires_at, options, now)
             is_over = limit is not None and created and created / 1000 + limit <= now()
         except (ValueError, TypeError) as error:
             raise BadRecord("its cookie makes no sense") from error
         if is_over or "cookie" in data:
             raise BadRecord("it has reached its limit" if is_over else "it has two cookies")
-        self._stored, self._expires_at = record
+        self._stored, self._expires_at = text, expires_at
         self._data, self._created = data, created
         if limit is not None and created is None:
             self._is_written = True  # its age has to be kept from now on
@@ -538,7 +538,7 @@ class Session(MutableMapping[str, Any]):
     def _open_newest(self, record: Record | None) -> None:
         try:
             if record is not None:
-                return self._open(record)
+                return self._open(*record)
         except BadRecord as error:
             logger.warning("a stored session is not used: %s", error)
         raise SessionGone("the store has no such session any more")

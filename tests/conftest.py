@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from figures import figure  # noqa: F401  (a fixture)
 
 
 def pytest_addoption(parser):

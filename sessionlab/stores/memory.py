@@ -39,9 +39,8 @@ class MemoryStore:
             if self.get(session_id) is not None:
                 return False
             if self._max_sessions is not None and len(self._records) >= self._max_sessions:
-                self._sweep(
-                    1000
-                )  # not all of a million, for each stranger who comes to a full store
+                # Not all of a million, for each stranger who comes to a full store.
+                self._sweep(1000)
                 if len(self._records) >= self._max_sessions:
                     raise StoreError(
                         f"the store is full: {self._max_sessions} sessions; raise max_sessions"

@@ -305,9 +305,13 @@ class TestOneLogin:
 
 
 class TestAThousandRequestsInTurn:
-    def test_lose_nothing(self, both, pytestconfig):
+    def test_lose_nothing(self, both, pytestconfig, figure):
+        """S6."""
         for seed in range(10 if pytestconfig.getoption("full") else 1):
             run = Alternation(both, seed).run(1000)
+            figure.tried(run.requests, "requests, Express and Python in turn")
+            figure.found(len(run.unreadable), "unreadable")
+            figure.found(len(run.lost) + len(run.revived), "lost or revived")
             assert run.faults == {}
             assert run.requests >= 1000
             assert len(run.logins_and_logouts) == 4
@@ -317,10 +321,13 @@ class TestAThousandRequestsInTurn:
             return set(Alternation(both, seed=1).run(count).faults)
 
     def test_find_a_store_with_another_prefix(self, valkey):  # noqa: F811
+        """S6, T1."""
         store = RedisStore(valkey.client(), prefix="session:")
         assert self.found(valkey, store=store) == {"unreadable"}
 
     def test_find_a_store_that_drops_a_write_now_and_then(self, valkey):  # noqa: F811
+        """S6, T1."""
+
         class Forgetful(RedisStore):
             writes = 0
 
@@ -331,6 +338,8 @@ class TestAThousandRequestsInTurn:
         assert self.found(valkey, store=Forgetful(valkey.client())) == {"lost"}
 
     def test_find_a_store_that_garbles_what_is_not_ascii(self, valkey):  # noqa: F811
+        """S6, T1."""
+
         class Garbling(RedisStore):
             def replace(self, session_id, old, new, expires_at):
                 new = new.encode(errors="replace").decode("latin-1")
@@ -339,6 +348,8 @@ class TestAThousandRequestsInTurn:
         assert self.found(valkey, store=Garbling(valkey.client())) == {"lost"}
 
     def test_find_a_logout_that_leaves_the_record(self, valkey):  # noqa: F811
+        """S6, T1."""
+
         class Keeping(RedisStore):
             def destroy(self, session_id):
                 pass
@@ -346,6 +357,7 @@ class TestAThousandRequestsInTurn:
         assert self.found(valkey, store=Keeping(valkey.client())) == {"revived"}
 
     def test_find_signatures_with_padding(self, valkey, monkeypatch):  # noqa: F811
+        """S6, T1."""
         monkeypatch.setattr(middleware_module, "sign", lambda *args: sign(*args) + "=")
         assert self.found(valkey) == {"unreadable"}
 

@@ -189,7 +189,7 @@ FAULTS = {
         sessionlab.middleware, "sign", lambda right: lambda value, _: right(value, "another secret")
     ),
     "a slash in the value is not escaped": replacing(
-        sessionlab.cookies, "quote", lambda right: lambda text, safe: right(text, safe + "/")
+        sessionlab.cookies, "_encode", lambda right: lambda value: right(value).replace("%2F", "/")
     ),
     "Expires is a second late": replacing(
         sessionlab.cookies, "format_date_time", lambda right: lambda moment: right(moment + 1)

@@ -136,27 +136,42 @@ def we_misread(node, values, parse_cookies=parse_cookies):
     ]
 
 
-def test_node_verifies_what_is_signed_here(node, values):
-    assert node_refuses(node, values) == []
+def test_node_verifies_what_is_signed_here(node, values, figure):
+    """P7."""
+    refused = node_refuses(node, values)
+    figure.tried(len(values), "values signed here")
+    figure.found(len(refused), "refused on the other side")
+    assert refused == []
 
 
-def test_what_node_signs_is_verified_here(node, values):
-    assert we_refuse(node, values) == []
+def test_what_node_signs_is_verified_here(node, values, figure):
+    """P7."""
+    refused = we_refuse(node, values)
+    figure.tried(len(values), "values signed by Node")
+    figure.found(len(refused), "refused on the other side")
+    assert refused == []
 
 
-def test_each_of_the_63_other_last_characters_is_refused_on_both_sides(node, values):
-    assert accepted_endings(node, values[:100]) == []
+def test_each_of_the_63_other_last_characters_is_refused_on_both_sides(node, values, figure):
+    """P7."""
+    accepted = accepted_endings(node, values[:100])
+    figure.tried(63 * 100, "signatures with another last character")
+    figure.found(len(accepted), "of these accepted")
+    assert accepted == []
 
 
 def test_both_sides_write_the_same_cookie(node, values):
+    """P7."""
     assert differently_written(node, ["s:" + sign(value, SECRETS[0]) for value in values]) == []
 
 
 def test_node_reads_the_cookies_that_are_written_here(node, values):
+    """P7."""
     assert node_misreads(node, ["s:" + sign(value, SECRETS[0]) for value in values]) == []
 
 
 def test_the_cookies_that_node_writes_are_read_here(node, values):
+    """P7."""
     assert we_misread(node, ["s:" + sign(value, SECRETS[0]) for value in values]) == []
 
 
@@ -168,7 +183,7 @@ def test_a_signature_with_something_after_it_is_refused_on_both_sides(node, tail
 
 
 class TestPlantedBugs:
-    """Each harness catches the bugs that it is there for."""
+    """P7, T1: each harness catches the bugs that it is there for."""
 
     def test_signatures_that_keep_their_padding(self, node, values):
         def padded(value, secret):
@@ -199,7 +214,7 @@ class TestPlantedBugs:
         assert we_refuse(node, values, split_early)
 
     def test_signatures_compared_as_bytes_rather_than_as_text(self, node, values):
-        """The last of 43 characters has 2 bits that mean nothing: three others decode alike."""
+        # The last of 43 characters has 2 bits that mean nothing: three others decode alike.
 
         def lenient(signed, secret):
             value, _, signature = signed.rpartition(".")

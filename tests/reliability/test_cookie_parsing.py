@@ -251,10 +251,13 @@ def faults_under_hostile_headers(load: Load, count: int) -> list[str]:
     return faults
 
 
-def test_hostile_cookies_neither_crash_nor_come_in(pytestconfig):
+def test_hostile_cookies_neither_crash_nor_come_in(pytestconfig, figure):
     """P1: 1,000,000 mutated headers (100,000 without --full), no exception, no forgery accepted."""
     count = 1_000_000 if pytestconfig.getoption("--full") else 100_000
-    assert faults_under_hostile_headers(middleware_load(StoreOfEverything()), count) == []
+    faults = faults_under_hostile_headers(middleware_load(StoreOfEverything()), count)
+    figure.tried(count, "mutated Cookie headers")
+    figure.found(len(faults), "exceptions or forgeries accepted")
+    assert faults == []
 
 
 @pytest.mark.parametrize(
@@ -294,7 +297,11 @@ def header_of(shape: str, size: int) -> str:
     return start + rest * ((size - len(start)) // len(rest))
 
 
-def slow_shapes(read: Callable[[str], object], patience: float) -> list[str]:
+def slow_shapes(
+    read: Callable[[str], object],
+    patience: float,
+    note: Callable[[float, float], object] = lambda seconds, ratio: None,
+) -> list[str]:
     """A noisy machine gets another chance, for up to ``patience`` seconds a shape."""
     faults = []
     for shape in SHAPES:
@@ -309,6 +316,7 @@ def slow_shapes(read: Callable[[str], object], patience: float) -> list[str]:
             rounds.append([timer.timeit(1) for timer in timers])
             half, whole = map(median, zip(*rounds, strict=True))
             if len(rounds) >= 5 and whole <= LIMIT and whole / half <= RATIO:
+                note(whole, whole / half)
                 break
             if time.monotonic() > deadline:
                 faults.append(f"{shape}: {half:.4f} s for half a header, {whole:.4f} s for it all")
@@ -324,9 +332,17 @@ def slow_shapes(read: Callable[[str], object], patience: float) -> list[str]:
         pytest.param(middleware_load(StoreOfEverything()), id="a whole request"),
     ],
 )
-def test_time_to_read_a_header_grows_with_its_length(read):
+def test_time_to_read_a_header_grows_with_its_length(read, figure):
     """P2: seven shapes of 200 KB, at most 100 ms and 2.5 times what half of it takes."""
-    assert slow_shapes(read, patience=10) == []
+
+    def note(seconds, ratio):
+        figure.worst(1000 * seconds, "ms for 200 KB")
+        figure.worst(ratio, "times the time for half")
+
+    faults = slow_shapes(read, patience=10, note=note)
+    figure.tried(len(SHAPES), "shapes of 200 KB")
+    figure.found(len(faults), "too slow")
+    assert faults == []
 
 
 def test_slow_shapes_find_a_planted_bug():
@@ -352,9 +368,12 @@ def places_where_the_good_session_is_lost(load: Load) -> list[str]:
     return lost
 
 
-def test_good_session_survives_bad_neighbours():
+def test_good_session_survives_bad_neighbours(figure):
     """P3: the session is found with each odd cookie before it, after it, and on both sides."""
-    assert places_where_the_good_session_is_lost(middleware_load(store_of_one())) == []
+    lost = places_where_the_good_session_is_lost(middleware_load(store_of_one()))
+    figure.tried(3 * len(NEIGHBOURS), "headers with an odd cookie")
+    figure.found(len(lost), "sessions lost")
+    assert lost == []
 
 
 def test_bad_neighbours_find_a_planted_bug():
@@ -385,9 +404,12 @@ def hmacs_of_a_request(load: Load, header: str) -> int:
 
 
 @pytest.mark.parametrize("forged", FORGED)
-def test_forged_cookies_do_not_hide_the_good_one(forged):
+def test_forged_cookies_do_not_hide_the_good_one(forged, figure):
     """P4: 1 to 7 forged cookies of our name ahead of the good one, and the session is found."""
-    assert numbers_of_forged_cookies_that_win(middleware_load(store_of_one()), forged) == []
+    winners = numbers_of_forged_cookies_that_win(middleware_load(store_of_one()), forged)
+    figure.tried(7, "headers with 1 to 7 forged cookies first")
+    figure.found(len(winners), "good ones hidden")
+    assert winners == []
 
 
 @pytest.mark.parametrize("forged", FORGED)
@@ -397,12 +419,14 @@ def test_forged_cookies_find_a_planted_bug(forged):
     assert numbers_of_forged_cookies_that_win(load, forged) == [1, 2, 3, 4, 5, 6, 7]
 
 
-MANY = "; ".join([cookie(GOOD_ID, ANOTHER_SECRET)] * 200)
+MANY = "; ".join(cookie(f"{number} {GOOD_ID}", ANOTHER_SECRET) for number in range(200))
 
 
-def test_many_forged_cookies_cost_eight_hmacs():
+def test_many_forged_cookies_cost_eight_hmacs(figure):
     """P4: at most 8 HMACs a request, with 200 cookies of our name."""
-    assert hmacs_of_a_request(middleware_load(store_of_one()), MANY) == 8
+    hmacs = hmacs_of_a_request(middleware_load(store_of_one()), MANY)
+    figure.worst(hmacs, "HMACs a request, of 200 forged cookies")
+    assert hmacs == 8
 
 
 def test_one_good_cookie_costs_one_hmac():
@@ -433,10 +457,13 @@ def characters_that_pass_for_nothing(load: Load, place: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("place", "allowed"), PLACES)
-def test_another_name_does_not_pass_for_ours(place, allowed):
+def test_another_name_does_not_pass_for_ours(place, allowed, figure):
     """P5: of all bytes and Unicode spaces around the name, space and tab alone are passed over."""
     load = middleware_load(store_of_one())
-    assert characters_that_pass_for_nothing(load, place) == allowed
+    found = characters_that_pass_for_nothing(load, place)
+    figure.tried(len(CHARACTERS), "characters around the name")
+    figure.found(len(found - allowed), "passed over but space and tab")
+    assert found == allowed
 
 
 @pytest.mark.parametrize(("place", "allowed"), PLACES)
@@ -498,9 +525,12 @@ def write_without_escapes(name, value, path, domain):
     return write_with_checks(name, "", path, domain).replace("=", f"={value}", 1)
 
 
-def test_no_byte_gets_out_of_its_attribute():
+def test_no_byte_gets_out_of_its_attribute(figure):
     """P6: all bytes in name, value, path and domain: a ``ValueError``, or what the grammar has."""
-    assert injections(write_with_checks) == []
+    faults = injections(write_with_checks)
+    figure.tried(3 * 256 * len(FIELDS), "texts with any byte in them")
+    figure.found(len(faults), "cookies that say something else")
+    assert faults == []
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """Rows F1, F2, F6, F7, S2, S5: when the store, the clock or the visitor fails."""
 
 import random
+import re
+import sqlite3
 import time
 import tracemalloc
+from contextlib import closing
 from wsgiref.util import setup_testing_defaults
 
 import pytest
@@ -19,6 +22,7 @@ from sessionlab import (
     sign,
     unsign,
 )
+from sessionlab.stores.sqlite import SQLiteStore
 from sessionlab.testing import Clock
 
 
@@ -119,9 +123,12 @@ def successes_without_the_change(store, act, is_kept, middleware_class=SessionMi
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_no_success_is_told_when_the_store_failed(store, name):
+def test_no_success_is_told_when_the_store_failed(store, name, figure):
     """F1: whichever operation of a request fails."""
-    assert list(successes_without_the_change(store, *SCENARIOS[name])) == []
+    found = list(successes_without_the_change(store, *SCENARIOS[name]))
+    figure.tried(1, "scenarios, each operation of which fails")
+    figure.found(len(found), "successes whose change is not stored")
+    assert found == []
 
 
 def test_the_failures_catch_an_answer_before_the_save(store):
@@ -154,9 +161,13 @@ def logged_out_by_an_outage(store, count, middleware_class=SessionMiddleware):
     return count - still_in + sum(len(texts) for _, texts, _ in during)
 
 
-def test_an_outage_logs_nobody_out(store, sizes):
+def test_an_outage_logs_nobody_out(store, sizes, figure):
     """F2: 503 and no cookie while it lasts; afterwards everybody is still logged in."""
-    assert logged_out_by_an_outage(store, sizes(1_000)) == 0
+    count = sizes(1_000)
+    logged_out = logged_out_by_an_outage(store, count)
+    figure.tried(count, "users in an outage")
+    figure.found(logged_out, "logged out, or sent a cookie")
+    assert logged_out == 0
 
 
 def test_the_outage_catches_a_middleware_that_takes_it_for_a_new_visitor(store):
@@ -185,6 +196,8 @@ BROKEN = {
     "attribute with ;": '{"cookie":{"path":"/;Domain=evil.example"},"name":"Ada"}',
     "100,000 deep": '{"cookie":{},"name":' + "[" * 100_000 + "]" * 100_000 + "}",
     "5,000 digits": '{"cookie":{},"name":' + "9" * 5_000 + "}",
+    "lone surrogate": '{"cookie":{},\udcff"name":"Ada"}',
+    "NUL": '{"cookie":{},"name":"A\0"}',
     "raw newline": '{"cookie":{},"name":"A\n"}',
     "BOM": '\ufeff{"cookie":{},"name":"Ada"}',
     "NaN": '{"cookie":{},"name":NaN}',
@@ -192,31 +205,48 @@ BROKEN = {
 }
 
 
+def put(store, session_id, text):
+    """Put a text into a store, even one that no store would write."""
+    is_text = not re.search("[\ud800-\udfff]", text)
+    assert store.create(session_id, text if is_text else "to be replaced", 4e9)
+    if isinstance(store, SQLiteStore) and not is_text:
+        with closing(sqlite3.connect(store._path)) as database, database:
+            raw = text.encode(errors="surrogateescape")
+            sql = "UPDATE sessions SET sess = CAST(? AS TEXT) WHERE sid = ?"
+            database.execute(sql, (raw, session_id))
+    elif not is_text:
+        store.replace(session_id, "to be replaced", text, 4e9)
+
+
 @pytest.mark.parametrize("kind", BROKEN)
-def test_an_unreadable_record_makes_an_anonymous_visitor(store, kind, caplog):
+def test_an_unreadable_record_makes_an_anonymous_visitor(store, kind, caplog, figure):
     """F6: with a new id, one line in the log, which has no id in it, and no error."""
     session_id = "an-id-that-must-not-be-logged"
-    store.create(session_id, BROKEN[kind], 4e9)
+    put(store, session_id, BROKEN[kind])
+    stored = store.get(session_id)
     seen = []
     act = app_of(lambda s: (seen.append(dict(s)), s.update(name="new")))
     status, texts, _ = ask(SessionMiddleware(act, SECRET, store=store), cookie_for(session_id))
+    figure.tried(1, "unreadable records")
+    figure.found((status, seen) != (200, [{}]), "not taken for a stranger")
     assert (status, seen) == (200, [{}])
     assert unsign(parse_cookies(texts[0])[0][1][2:], SECRET) != session_id
     assert len(caplog.records) == 1
     assert session_id not in caplog.text
-    assert store.get(session_id).text == BROKEN[kind]  # and it is left as it is
+    assert store.get(session_id).text == stored.text  # and it is left as it is
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_an_unreadable_record_costs_no_more_than_50_ms(store, kind):
+def test_an_unreadable_record_costs_no_more_than_50_ms(store, kind, figure):
     """F6: the best of three, as other programs run beside it."""
-    store.create("id", BROKEN[kind], 4e9)
+    put(store, "id", BROKEN[kind])
     middleware = SessionMiddleware(app_of(dict), SECRET, store=store)
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
         assert ask(middleware, cookie_for("id"))[0] == 200
         seconds.append(time.perf_counter() - started)
+    figure.worst(1000 * min(seconds), "ms")
     assert min(seconds) <= 0.050
 
 
@@ -252,9 +282,12 @@ def seen_after_a_jump(jump, age, limit):
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, 10 * YEAR, -10 * YEAR, -1], ids=str)
 @pytest.mark.parametrize("age", [None, 600])
-def test_a_clock_that_jumps_raises_nothing_and_the_limit_holds(jump, age):
-    """F7."""
-    assert seen_after_a_jump(jump, age, 2 * HOUR) == {}
+def test_a_clock_that_jumps_raises_nothing_and_the_limit_holds(jump, age, figure):
+    """F7: and back again."""
+    seen = seen_after_a_jump(jump, age, 2 * HOUR)
+    figure.tried(2, "jumps of the clock")
+    figure.found(len(seen), "past the absolute limit")
+    assert seen == {}
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, -1], ids=str)
@@ -275,9 +308,32 @@ def minutes_alive(make_middleware, clock, limit):
     return None
 
 
-@pytest.mark.parametrize(("absolute_timeout", "expected"), [(4 * HOUR, 240), (None, None)])
-def test_the_absolute_limit_ends_a_session_however_busy_it_is(absolute_timeout, expected):
-    """S5, and T1: without the limit, the same session lives on."""
+def test_the_absolute_limit_ends_a_session_however_busy_it_is(figure):
+    """S5: to the minute, in which each minute has a request."""
+    minutes = minutes_under_a_limit(4 * HOUR)
+    figure.tried(240, "minutes of a busy session, limit 240")
+    figure.found(minutes, "minutes alive")
+    assert minutes == 240
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 1])
+def test_the_absolute_limit_is_kept_to_the_second(seconds, figure):
+    """S5: touched or not."""
+    clock, seen = Clock(), []
+    options = {"store": MemoryStore(now=clock), "now": clock, "absolute_timeout": 4 * HOUR}
+    cookie = ask(SessionMiddleware(app_of(write), SECRET, **options))[1][0].split(";")[0]
+    clock.advance(4 * HOUR + seconds)
+    ask(SessionMiddleware(app_of(lambda s: seen.append(dict(s))), SECRET, **options), cookie)
+    figure.tried(1, "looks within 1 s of the limit")
+    assert seen == [{"n": 1} if seconds < 0 else {}]
+
+
+def test_the_minutes_catch_a_session_without_a_limit():
+    """S5, T1: the same session lives on."""
+    assert minutes_under_a_limit(None) is None
+
+
+def minutes_under_a_limit(absolute_timeout):
     clock, seen = Clock(), []
     store = MemoryStore(now=clock)
 
@@ -287,7 +343,7 @@ def test_the_absolute_limit_ends_a_session_however_busy_it_is(absolute_timeout, 
         act = app_of(lambda session: seen.append(dict(session)))
         return writing, SessionMiddleware(act, SECRET, touch_after=0, **options), seen
 
-    assert minutes_alive(make_middleware, clock, 4 * HOUR) == expected
+    return minutes_alive(make_middleware, clock, 4 * HOUR)
 
 
 def records_left_by_strangers(store, count, **options):
@@ -305,10 +361,14 @@ def records_left_by_strangers(store, count, **options):
     return len(store._records)
 
 
-def test_a_flood_of_strangers_leaves_no_records(request):
+def test_a_flood_of_strangers_leaves_no_records(request, figure):
     """S2: without a cookie, with a forged one, and logging out."""
     count = 100_000 if request.config.getoption("--full") else 2_000
-    assert records_left_by_strangers(MemoryStore(), count) == 0
+    left = records_left_by_strangers(MemoryStore(), count)
+    figure.tried(2 * count, "strangers")
+    figure.tried(count // 10, "logouts")
+    figure.found(left, "records")
+    assert left == 0
 
 
 def bytes_grown(count, **options):
@@ -323,10 +383,12 @@ def bytes_grown(count, **options):
         tracemalloc.stop()
 
 
-def test_a_flood_of_strangers_leaves_the_memory_flat(request):
+def test_a_flood_of_strangers_leaves_the_memory_flat(request, figure):
     """S2."""
     count = 100_000 if request.config.getoption("--full") else 1_000
-    assert bytes_grown(count) < 50_000
+    grown = bytes_grown(count)
+    figure.worst(grown / 1000, "KB of memory more")
+    assert grown < 50_000
 
 
 def test_the_growth_catches_an_application_that_keeps_everybody():

@@ -51,13 +51,19 @@ def flaws(merge, base, mine, theirs):
             yield f"{key} is {now}, expected {expected}"
 
 
-@settings(max_examples=500, deadline=None)
-@given(DATA, DATA, DATA)
-def test_the_merge_is_right(base, mine, theirs):
+def test_the_merge_is_right(figure):
     """C7: key by key, for any three."""
-    before = json.dumps([base, mine, theirs])
-    assert list(flaws(merge, base, mine, theirs)) == []
-    assert json.dumps([base, mine, theirs]) == before
+
+    @settings(max_examples=500, deadline=None)
+    @given(DATA, DATA, DATA)
+    def check(base, mine, theirs):
+        before = json.dumps([base, mine, theirs])
+        assert list(flaws(merge, base, mine, theirs)) == []
+        assert json.dumps([base, mine, theirs]) == before
+
+    figure.tried(500, "merges of any three")
+    check()
+    figure.found(0, "counterexamples")
 
 
 @pytest.mark.parametrize(
@@ -157,9 +163,11 @@ def run_machine(a_store, model_merge, examples, phases=tuple(Phase)):
     run_state_machine_as_test(machine, settings=limits)
 
 
-def test_two_requests_do_what_the_model_does(store, sizes):
+def test_two_requests_do_what_the_model_does(store, sizes, figure):
     """C7: on each store."""
+    figure.tried(sizes(1_000), "runs of a state machine")
     run_machine(store, merge, sizes(1_000))
+    figure.found(0, "counterexamples")
 
 
 def test_the_machine_catches_a_model_with_a_two_way_merge(store):

@@ -124,10 +124,12 @@ def races_of_logout(store, count):
     return race(store, count, save_a_change, Session.destroy, judge)
 
 
-def test_a_logout_is_final(store, sizes):
+def test_a_logout_is_final(store, sizes, figure):
     """C1: of many races between a logout and a save, none brings the session back."""
     count = sizes(10_000)
     outcomes = races_of_logout(store, count)
+    figure.tried(count, "races of logout and save")
+    figure.found(outcomes["resurrected"], "resurrected")
     assert outcomes["resurrected"] == 0
     assert min(outcomes["saved"], outcomes["gone"]) >= count / 10, outcomes
 
@@ -153,10 +155,13 @@ def races_of_login(store, count):
     return race(store, count, save_a_change, regenerate, judge)
 
 
-def test_the_old_id_is_dead_after_a_login_and_no_change_is_lost(store, sizes):
+def test_the_old_id_is_dead_after_a_login_and_no_change_is_lost(store, sizes, figure):
     """C2: and a change that was saved before is taken along, one that came too late is refused."""
     count = sizes(3_000)
     outcomes = races_of_login(store, count)
+    figure.tried(count, "races of regenerate and save")
+    figure.found(outcomes["old id alive"], "reads of the old id")
+    figure.found(count - outcomes["saved"] - outcomes["gone"], "changes lost or kept in part")
     assert set(outcomes) <= {"saved", "gone"}, outcomes
     assert min(outcomes["saved"], outcomes["gone"]) >= count / 10, outcomes
 
@@ -184,9 +189,12 @@ def keys_kept(store, threads, keys):
     return len(decode_record(store.get(session_id).text)[1])
 
 
-def test_distinct_keys_are_never_lost(store):
+def test_distinct_keys_are_never_lost(store, figure):
     """C3: 32 threads write 30 keys each."""
-    assert keys_kept(store, 32, 30) == 960
+    figure.tried(960, "keys written by 32 threads")
+    kept = keys_kept(store, 32, 30)
+    figure.found(kept, "kept")
+    assert kept == 960
 
 
 def test_the_count_of_keys_catches_a_blind_set(store):
@@ -216,10 +224,13 @@ def count_with_a_merge(session):
     session.save()
 
 
-def test_atomic_counters_are_exact(store, sizes):
+def test_atomic_counters_are_exact(store, sizes, figure):
     """C4: 32 threads count in one session."""
     times = sizes(1_000, per_thread=True)
-    assert counted(store, 32, times, count_atomically) == 32 * times
+    result = counted(store, 32, times, count_atomically)
+    figure.tried(32 * times, "counts by 32 threads")
+    figure.found(result, "counted")
+    assert result == 32 * times
 
 
 def test_the_counter_catches_a_count_by_hand(store):
@@ -256,9 +267,13 @@ class OverwritingCreate(BlindSet):
         self.create = lambda *args: store.destroy(args[0]) or store.create(*args)
 
 
-def test_create_never_overwrites(store, sizes):
+def test_create_never_overwrites(store, sizes, figure):
     """C5: 8 threads whose ids collide most of the time."""
-    assert takeovers(store, 8, sizes(1_000, per_thread=True), 24) == []
+    times = sizes(1_000, per_thread=True)
+    lost = takeovers(store, 8, times, 24)
+    figure.tried(8 * times, "sessions of 24 ids by 8 threads")
+    figure.found(len(lost), "takeovers")
+    assert lost == []
 
 
 def test_the_count_of_takeovers_catches_a_create_that_overwrites(store):
@@ -297,9 +312,12 @@ def data_after_reads_and_writes(store, count, read):
     return store.get(session_id).text, before.replace('"n":0', f'"n":{count}')
 
 
-def test_a_request_that_only_reads_writes_no_data(store, sizes):
+def test_a_request_that_only_reads_writes_no_data(store, sizes, figure):
     """C6: even when each of them renews the record."""
-    stored, expected = data_after_reads_and_writes(store, sizes(1_000), lambda s: s["cart"])
+    count = sizes(1_000)
+    stored, expected = data_after_reads_and_writes(store, count, lambda s: s["cart"])
+    figure.tried(count, "reads, beside as many writes")
+    figure.found(stored != expected, "records other than the writes alone make them")
     assert stored == expected
 
 

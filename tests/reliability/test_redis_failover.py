@@ -147,10 +147,12 @@ class RemembersItself:
 
 
 @pytest.mark.parametrize("stop", [Server.kill, Server.freeze], ids=["killed", "frozen"])
-def test_a_failover_keeps_every_success_that_the_store_told_of(cluster, stop):
+def test_a_failover_keeps_every_success_that_the_store_told_of(cluster, stop, figure):
     """F4: 200 and kept, or 503; what the failover itself lost is reported; all recovers."""
     with cluster.client() as client:
         seen = tally(*lose_a_primary(cluster, RedisStore(client), stop))
+    figure.tried(seen[200] + seen[503], "requests amid a failover")
+    figure.found(seen["lost by the store"], "successes lost by the store")
     print("F4 cluster:", seen)
     assert seen["odd"] == []
     assert seen["lost by the store"] == seen["refused before"] == 0

@@ -129,21 +129,27 @@ class AnswersFirst(Wrapped):
         return self._store.get(session_id)
 
 
-def test_no_acknowledged_write_is_lost_to_kill_9(tmp_path, pytestconfig):
+def test_no_acknowledged_write_is_lost_to_kill_9(tmp_path, pytestconfig, figure):
     """D3: ``appendfsync always``, 100 cycles of kill -9 amid writes (15 without --full)."""
     cycles = 100 if pytestconfig.getoption("--full") else 15
     with Server(tmp_path, **ALWAYS) as server, server.client() as client:
         seen = crash(server, RedisStore(client), cycles)
+    figure.tried(cycles, "kills amid writes, always")
+    figure.found(seen["acknowledged"], "acknowledged")
+    figure.found(seen["lost"], "lost")
     print("D3:", dict(seen))
     assert seen["lost"] == 0
     assert seen["acknowledged"] >= 20 * cycles
 
 
-def test_what_everysec_loses_to_kill_9_is_reported(tmp_path, pytestconfig):
+def test_what_everysec_loses_to_kill_9_is_reported(tmp_path, pytestconfig, figure):
     """D3: ``appendfsync everysec`` claims nothing, for a power cut may cost it a second."""
     cycles = 100 if pytestconfig.getoption("--full") else 3
     with Server(tmp_path, appendonly="yes") as server, server.client() as client:
-        print("D3 everysec:", dict(crash(server, RedisStore(client), cycles)))
+        seen = crash(server, RedisStore(client), cycles)
+    figure.tried(cycles, "kills amid writes, everysec")
+    figure.found(seen["lost"], "lost (everysec, not claimed)")
+    print("D3 everysec:", dict(seen))
 
 
 @pytest.mark.parametrize(
@@ -231,11 +237,13 @@ class TakesErrorsForNobody(Wrapped):
             return True
 
 
-def test_an_outage_logs_nobody_out(tmp_path, pytestconfig):
+def test_an_outage_logs_nobody_out(tmp_path, pytestconfig, figure):
     """F2: the server is away for 1,000 requests (200 without --full), then comes back."""
     count = 1000 if pytestconfig.getoption("--full") else 200
     with Server(tmp_path, **ALWAYS) as server:
         seen = outage(server, RedisStore.from_url(server.url), count)
+    figure.tried(count, "users, server killed and started")
+    figure.found(count - seen["logged_in"] + seen["cookies"], "logged out, or sent a cookie")
     assert seen == Counter(refused=count, cookies=0, logged_in=count)
 
 
@@ -300,11 +308,14 @@ def faults(seen):
     }
 
 
-def test_a_frozen_server_costs_each_request_half_a_second_and_a_503(tmp_path):
+def test_a_frozen_server_costs_each_request_half_a_second_and_a_503(tmp_path, figure):
     """F4: every request is answered within 1.0 s, with 503; back within 1 s of the server."""
     with Server(tmp_path, **ALWAYS) as server:
         seen = freeze(server, lambda: RedisStore.from_url(server.url))
     slowest = {stage: f"{max(answer[2] for answer in seen[stage]):.3f} s" for stage in seen}
+    figure.tried(sum(map(len, seen.values())), "requests, server frozen, killed, back")
+    figure.found(len(faults(seen)), "stages with an answer late or wrong")
+    figure.worst(max(answer[2] for answers in seen.values() for answer in answers), "s an answer")
     print("F4:", slowest)
     assert faults(seen) == set()
     assert len(seen["many at once"]) == 8

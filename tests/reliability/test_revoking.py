@@ -10,7 +10,7 @@ from sessionlab import Session
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 RECIPE = {}
-exec(next(block for block in BLOCKS if "def log_out_everywhere" in block), RECIPE)  # noqa: S102
+exec(next(block for block in BLOCKS if "def log_out_everywhere" in block), RECIPE)
 log_in, log_out_everywhere = RECIPE["log_in"], RECIPE["log_out_everywhere"]
 is_logged_in = RECIPE["is_logged_in"]
 

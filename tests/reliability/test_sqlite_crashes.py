@@ -115,10 +115,12 @@ def crash(make_store, path, cycles):
     return total, was_there
 
 
-def test_no_acknowledged_write_is_lost_or_torn_by_kill_9(tmp_path, request):
+def test_no_acknowledged_write_is_lost_or_torn_by_kill_9(tmp_path, request, figure):
     """D1: 0 lost, 0 torn, the file intact; and the kills do come amid the writes."""
     cycles = 2000 if request.config.getoption("--full") else 60
     total, was_there = crash(SQLiteStore, tmp_path / "sessions.db", cycles)
+    figure.tried(cycles, "kills amid writes")
+    figure.found(total, "acknowledged, 0 lost, 0 torn")
     print(f"D1: {cycles} kills, {total} acknowledged, {was_there} times one more was there")
     assert total > 5 * cycles
     assert 0 < was_there < cycles
@@ -259,9 +261,12 @@ def fill_the_pages(make_store, path):
     assert is_intact(path)
 
 
-def test_no_page_left_is_503_and_passes(tmp_path):
+def test_no_page_left_is_503_and_passes(tmp_path, figure):
     """D4: ``max_page_count``."""
     fill_the_pages(Crowded, tmp_path / "sessions.db")
+    figure.tried(3, "writes without room, max_page_count")
+    figure.found(3, "refused with 503")
+    figure.found(0, "old values lost")
 
 
 @pytest.mark.parametrize(
@@ -301,11 +306,14 @@ def fill_the_disk(make_store, path):
     return answer
 
 
-def test_a_file_that_may_not_grow_is_503_and_passes(tmp_path):
+def test_a_file_that_may_not_grow_is_503_and_passes(tmp_path, figure):
     """D4: ``RLIMIT_FSIZE``, where the write itself fails, amid a transaction."""
     path = tmp_path / "sessions.db"
     assert fill_the_disk(SQLiteStore, path) == "all is well"
     assert is_intact(path)
+    figure.tried(3, "writes without room, RLIMIT_FSIZE")
+    figure.found(3, "refused with 503")
+    figure.found(0, "old values lost")
 
 
 def test_the_harness_in_the_child_catches_a_store_that_lies(tmp_path):

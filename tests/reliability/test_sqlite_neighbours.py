@@ -84,10 +84,12 @@ def add_one(data):
     data["n"] += 1
 
 
-def test_no_update_of_a_forked_worker_is_lost(tmp_path, request):
+def test_no_update_of_a_forked_worker_is_lost(tmp_path, request, figure):
     """D5: 8 forked workers, each with 200 updates of a shared session and 200 of its own."""
     updates = 200 if request.config.getoption("--full") else 40
     counted = count_in_workers(make_patient_store, tmp_path / "sessions.db", 8, updates)
+    figure.tried(2 * 8 * updates, "updates by 8 forked workers")
+    figure.found(sum(counted or (0,)), "counted")
     print(f"D5: {counted} of {8 * updates} each")
     assert counted == (8 * updates, 8 * updates)
 
@@ -176,10 +178,13 @@ def ask_while_locked(make_store, path, busy_timeout, times, how="BEGIN IMMEDIATE
 
 
 @pytest.mark.parametrize("how", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-def test_a_locked_database_is_503_in_time_and_readers_do_not_notice(tmp_path, request, how):
+def test_a_locked_database_is_503_in_time_and_readers_do_not_notice(tmp_path, request, how, figure):
     """F5: within the busy time-out and 100 ms; readers at once."""
     times = 15 if request.config.getoption("--full") else 5
     write, read = ask_while_locked(SQLiteStore, tmp_path / "sessions.db", 0.2, times, how)
+    figure.tried(2 * times, "requests while another holds the lock")
+    figure.worst(1000 * write, "ms for a 503, busy time-out 200 ms")
+    figure.worst(1000 * read, "ms for a read")
     print(f"F5: busy time-out 0.2 s, a write {write:.3f} s, a read {read:.4f} s")
     assert 0.2 <= write <= 0.3
     assert read < 0.05

@@ -1,0 +1,640 @@
+"""Rows W1 to W4: what a middleware owes to the server and to the application.
+
+Each harness takes a middleware class and returns what went wrong with it: nothing, for ours. It is
+then given classes with a planted bug (row T1).
+"""
+
+import random
+import sys
+from collections import Counter
+from itertools import product
+from typing import NamedTuple
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+from test_failures import SCENARIOS, Failing, cookie_for, write
+from test_races import SECRET, stored_session
+
+from sessionlab import (
+    MemoryStore,
+    SessionGone,
+    SessionMiddleware,
+    StoreError,
+    decode_record,
+)
+
+TEXT = [("Content-Type", "text/plain")]
+NAME = "connect.sid"
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: list
+    body: bytes
+
+    def all(self, name):
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+
+def ask(app, cookie="", on_bytes=lambda status: None, **environ):
+    """One request, as a server makes it. ``on_bytes`` is called with what is about to go out."""
+    environ = {"SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": "", **environ}
+    setup_testing_defaults(environ)
+    if cookie:
+        environ["HTTP_COOKIE"] = cookie
+    head, chunks = [], []
+
+    def start_response(status, headers, exc_info=None):
+        if exc_info and chunks:
+            raise exc_info[1]
+        assert exc_info or not head, "the response began twice"
+        head[:] = [int(status[:3]), headers]
+        return send
+
+    def send(chunk):
+        if chunk:
+            on_bytes(head[0])
+            chunks.append(chunk)
+
+    body = app(environ, start_response)
+    try:
+        for chunk in body:
+            send(chunk)
+        if not chunks:
+            on_bytes(head[0])  # now the head goes out alone
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+    return Answer(head[0], head[1], b"".join(chunks))
+
+
+# The shapes of a response: when it is begun, and how its body comes.
+
+
+def plain(act):
+    def app(environ, start_response):
+        act(environ["sessionlab.session"])
+        start_response("200 OK", TEXT)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"plain"]
+
+    return app
+
+
+def late(act):
+    """Does nothing before its body is asked for."""
+
+    def app(environ, start_response):
+        act(environ["sessionlab.session"])
+        start_response("200 OK", TEXT)
+        yield b"late"
+
+    return app
+
+
+def generating(act):
+    """Changes the session after ``start_response`` and before the first byte."""
+
+    def app(environ, start_response):
+        start_response("200 OK", TEXT)
+
+        def generate():
+            act(environ["sessionlab.session"])
+            yield b""
+            yield b"generated"
+
+        return generate()
+
+    return app
+
+
+def writing(act):
+    def app(environ, start_response):
+        act(environ["sessionlab.session"])
+        start_response("200 OK", TEXT)(b"written ")
+        return [b"and returned"]
+
+    return app
+
+
+def empty(act):
+    def app(environ, start_response):
+        act(environ["sessionlab.session"])
+        start_response("204 No Content", [])
+        return []
+
+    return app
+
+
+def second_thoughts(act):
+    def app(environ, start_response):
+        act(environ["sessionlab.session"])
+        start_response("200 OK", TEXT)
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            start_response("500 Internal Server Error", TEXT, sys.exc_info())
+        return [b"sorry"]
+
+    return app
+
+
+SHAPES = {  # the shape, the method, and what is to come of it
+    "plain": (plain, "GET", 200, b"plain"),
+    "late": (late, "GET", 200, b"late"),
+    "generator": (generating, "GET", 200, b"generated"),
+    "write()": (writing, "GET", 200, b"written and returned"),
+    "empty": (empty, "GET", 204, b""),
+    "HEAD": (plain, "HEAD", 200, b""),
+    "exc_info": (second_thoughts, "GET", 500, b"sorry"),
+}
+CHANGES = [name for name in SCENARIOS if name != "read"]
+FROM_NOTHING = ("write", "twice", "atomic", "begin again")  # what a stranger can do, too
+
+
+# W2.
+
+
+class Down(Failing):
+    """A store that can be read and not written."""
+
+    def __init__(self, store):
+        super().__init__(store, "always")
+        self.get = store.get
+
+
+def first_bytes(store, shape, name, middleware_class, *, is_down, is_new=False, wrap=validator):
+    """Yield what goes out of a response before its session is stored, or although it can't be."""
+    shape, method, *expected = SHAPES[shape]
+    act, is_kept = SCENARIOS[name]
+    session_id = stored_session(store, name="Ada", cart=["tea"])
+    sessions, early = [], []
+
+    def act_on(session):
+        sessions.append(session)
+        act(session)
+
+    def look(status):
+        if status in (503, 409):
+            return
+        if is_kept is None:
+            is_stored = store.get(session_id) is None
+        else:
+            record = store.get(sessions[0].id) if sessions else None
+            is_stored = record is not None and is_kept(decode_record(record.text)[1])
+        if not is_stored:
+            early.append(f"{status} went out before the commit")
+
+    middleware = middleware_class(
+        wrap(shape(act_on)), SECRET, store=Down(store) if is_down else store
+    )
+    cookie = "" if is_new else cookie_for(session_id)
+    try:
+        answer = ask(wrap(middleware), cookie, look, REQUEST_METHOD=method)
+    except (StoreError, SessionGone):  # amid the body: the server's to answer, with 500
+        if not is_down:
+            yield "it raised with the store up"
+    else:
+        if is_down and (answer.status != 503 or answer.all("Set-Cookie")):
+            yield f"{answer.status}, {answer.all('Set-Cookie')} with the store down"
+        if not is_down and [answer.status, answer.body] != expected:
+            yield f"{answer.status}, {answer.body}, expected {expected}"
+        if not is_down and is_new and len(answer.all("Set-Cookie")) != 1:
+            yield "the new id did not reach the browser"
+    yield from early
+
+
+def unwrapped(app):
+    return app
+
+
+def responses(store, middleware_class=SessionMiddleware, wraps=(unwrapped, validator)):
+    """Ask in each shape, for each change, with the store up and down; return count and faults."""
+    count, faults = 0, []
+    for shape, name, is_down, wrap in product(SHAPES, CHANGES, (True, False), wraps):
+        for is_new in (False, True) if name in FROM_NOTHING else (False,):
+            count += 1
+            options = {"is_down": is_down, "is_new": is_new, "wrap": wrap}
+            found = first_bytes(store, shape, name, middleware_class, **options)
+            faults += [f"{shape}, {name}: {fault}" for fault in found]
+    return count, faults
+
+
+def test_no_byte_goes_out_before_the_session_is_stored(store, figure):
+    """W2: seven shapes of a response, each change of a session, the store up and down."""
+    count, faults = responses(store)
+    figure.tried(count, "responses in 7 shapes, store up or down")
+    figure.found(len(faults), "with bytes out before the commit, or a success that was none")
+    assert faults == []
+
+
+class Naive(SessionMiddleware):
+    """What the planted bugs have in common: no response is held back."""
+
+    def __call__(self, environ, start_response):
+        try:
+            session, _ = self.load(environ, self.settings)
+        except StoreError:
+            start_response("503 Service Unavailable", TEXT)
+            return [b""]
+        environ["sessionlab.session"] = session
+        return self.respond(environ, start_response, session)
+
+    def keep(self, session):
+        if not session.is_destroyed:
+            session.save()
+
+
+class StoresAtTheEnd(Naive):
+    """As express-session would, if it did not hold back the last byte."""
+
+    def respond(self, environ, start_response, session):
+        yield from self.app(environ, start_response)
+        self.keep(session)
+
+
+class StoresWhenTheApplicationReturns(Naive):
+    """Too late for ``write()``, and too early for a generator."""
+
+    def respond(self, environ, start_response, session):
+        body = self.app(environ, start_response)
+        self.keep(session)
+        return body
+
+
+class StoresIfItCan(SessionMiddleware):
+    """Takes a change that can't be stored lightly."""
+
+    def __init__(self, app, secret, *, store):
+        super().__init__(app, secret, store=store)
+        replace, create = store.replace, store.create
+        self.store = Failing(store)  # a copy of its methods
+        self.store.replace, self.store.create = self._try(replace), self._try(create)
+
+    def _try(self, operation):
+        def call(*args):
+            try:
+                return operation(*args)
+            except StoreError:
+                return True
+
+        return call
+
+
+@pytest.mark.parametrize(
+    ("broken", "shapes"),
+    [
+        (StoresAtTheEnd, {"plain", "late", "generator", "write()", "exc_info"}),
+        (StoresWhenTheApplicationReturns, {"late", "generator", "write()"}),
+        (StoresIfItCan, set(SHAPES)),
+    ],
+)
+def test_the_first_bytes_catch_a_middleware_that_stores_too_late(broken, shapes):
+    """W2, T1."""
+    faults = responses(MemoryStore(), broken, [unwrapped])[1]
+    assert {fault.partition(",")[0] for fault in faults} >= shapes
+
+
+# W1.
+
+
+def complaints(middleware_class):
+    """Return how many requests were made, and what ``wsgiref.validate`` says, on either side."""
+    count, said = 0, []
+    everything = product(SHAPES, SCENARIOS, (True, False), ("GET", "POST", "HEAD", "OPTIONS"))
+    for shape, name, is_down, method in everything:
+        store = MemoryStore()
+        session_id = stored_session(store, name="Ada", cart=["tea"])
+        app = validator(SHAPES[shape][0](SCENARIOS[name][0]))
+        store = Down(store) if is_down else store
+        middleware = middleware_class(app, SECRET, store=store, touch_after=0)
+        for cookie in (cookie_for(session_id), "junk", ""):
+            count += 1
+            try:
+                ask(validator(middleware), cookie, REQUEST_METHOD=method)
+            except AssertionError as error:
+                said.append(str(error))
+            except (StoreError, SessionGone, KeyError):
+                pass  # what the handler raised, amid the body or as nobody had a cart
+    return count, said
+
+
+def test_both_sides_of_the_middleware_are_valid_wsgi(figure):
+    """W1: a validator in front of it and one behind, as in all of test_middleware.py."""
+    count, said = complaints(SessionMiddleware)
+    figure.tried(count, "requests between two validators")
+    figure.found(len(said), "assertions")
+    assert said == []
+
+
+def breaking(call):
+    """Return a middleware class that does ``call`` in place of passing the request on."""
+
+    class Broken(SessionMiddleware):
+        def __call__(self, environ, start_response):
+            return call(super().__call__, environ, start_response)
+
+    return Broken
+
+
+def joined_to(make):
+    """Break the body: ``make`` gets its pieces."""
+
+    def call(middleware, environ, start_response):
+        body = middleware(environ, start_response)
+        try:
+            return make(body)
+        finally:
+            getattr(body, "close", list)()
+
+    return breaking(call)
+
+
+def in_the_server(change):
+    """Break what reaches the server: ``change`` gets status and headers and returns them."""
+
+    def call(middleware, environ, start_response):
+        def start(status, headers, *exc_info):
+            return start_response(*change(status, headers), *exc_info)
+
+        return middleware(environ, start)
+
+    return breaking(call)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(
+            joined_to(lambda chunks: [chunk.decode() for chunk in chunks]),
+            id="text for bytes",
+        ),
+        pytest.param(joined_to(b"".join), id="not a list"),
+        pytest.param(
+            breaking(lambda app, environ, start: app(Counter(environ), start)),
+            id="an environ that is no dict",
+        ),
+        pytest.param(
+            breaking(lambda app, environ, start: start("200 OK", TEXT) and app(environ, start)),
+            id="started twice",
+        ),
+        pytest.param(
+            breaking(lambda app, environ, start: app({**environ, "wsgi.errors": None}, start)),
+            id="an environ without errors",
+        ),
+        pytest.param(
+            breaking(lambda app, environ, start: app({**environ, "HTTP_X": 1}, start)),
+            id="an environ with a number",
+        ),
+        pytest.param(
+            in_the_server(lambda status, headers: (status, tuple(headers))), id="a tuple of headers"
+        ),
+        pytest.param(
+            in_the_server(lambda status, headers: (status, [list(h) for h in headers])),
+            id="headers that are lists",
+        ),
+        pytest.param(
+            in_the_server(lambda status, headers: (status, [*headers, ("Set-Cookie", "a\r\nb")])),
+            id="two lines in one header",
+        ),
+        pytest.param(
+            in_the_server(lambda status, headers: (int(status[:3]), headers)), id="a number"
+        ),
+    ],
+)
+def test_the_validators_catch_what_is_no_wsgi(broken):
+    """W1, T1."""
+    assert complaints(broken)[1]
+
+
+# W3.
+
+OWN_NAMES = ["Set-Cookie", "set-cookie", "SET-COOKIE", "X-Set-Cookie", "Content-Language"]
+OF_OUR_NAME = ["connect.sid=mine", " connect.sid=x; Path=/", "\tconnect.sid=", "connect.sid =x"]
+OF_ANOTHER = [
+    *("a=1", "a=1", "a=2; Path=/a", "connect.sid2=x", "Connect.sid=x", "connect.si=d", "=", ""),
+    *("connect.sid", "connect.sid; x=1", "a=connect.sid=x", "a=1; connect.sid=x", "xconnect.sid=x"),
+]
+
+
+def name_of(text):
+    """What a browser takes for the name of a cookie. Source: RFC 6265 section 5.2."""
+    name, equals, _ = text.partition(";")[0].partition("=")
+    return name.strip(" \t") if equals else ""
+
+
+def sets_ours(header):
+    return header[0].lower() == "set-cookie" and name_of(header[1]) == NAME
+
+
+def random_headers(chance):
+    values = OF_OUR_NAME + OF_ANOTHER
+    return [(chance.choice(OWN_NAMES), chance.choice(values)) for _ in range(chance.randrange(12))]
+
+
+def headers_that_suffer(lists, middleware_class=SessionMiddleware):
+    """Send the application's own headers, with a cookie of ours due and not; yield what is lost."""
+    for own, act in product(lists, (write, lambda session: None)):
+
+        def app(environ, start_response, own=own, act=act):
+            act(environ["sessionlab.session"])
+            start_response("200 OK", [*TEXT, *own])
+            return [b""]
+
+        answer = ask(middleware_class(app, SECRET, store=MemoryStore()))
+        is_due = act is write
+        kept = [header for header in own if not (is_due and sets_ours(header))]
+        added = [header for header in answer.headers if header[0] in ("Vary", "Cache-Control")]
+        rest = [header for header in answer.headers if header not in added]
+        ours = [rest.pop()] if is_due else []
+        if rest != [*TEXT, *kept]:
+            yield f"{own}: lost, or in another order"
+        if is_due and not ours[0][1].startswith(f"{NAME}=s%3A"):
+            yield f"{own}: ours is not the last"
+
+
+TWENTY = [("Set-Cookie", f"c{number}=1; Path=/{number}") for number in range(20)]
+
+
+def test_the_applications_headers_are_kept_and_ours_is_the_only_one_of_its_name(figure, request):
+    """W3: 20 cookies of its own; odd cases, duplicates and cookies of our name in random lists."""
+    chance = random.Random(3)
+    count = 100_000 if request.config.getoption("--full") else 2_000
+    lists = [TWENTY, *(random_headers(chance) for _ in range(count))]
+    faults = list(headers_that_suffer(lists))
+    figure.tried(2 * len(lists), "lists of headers, up to 20 cookies each")
+    figure.found(len(faults), "not kept in order, or with two cookies of our name")
+    assert faults == []
+
+
+def changed_headers(change):
+    """Return a middleware class that adds to the headers in another way."""
+
+    class Broken(SessionMiddleware):
+        def __call__(self, environ, start_response):
+            own = []
+
+            def app(environ, start):
+                def note(status, headers, *exc_info):
+                    own[:] = headers
+                    return start(status, headers, *exc_info)
+
+                return self.app(environ, note)
+
+            def send(status, headers, *exc_info):
+                return start_response(status, change(own, headers), *exc_info)
+
+            outer = SessionMiddleware(app, SECRET, store=self.store)
+            return outer(environ, send)
+
+    return Broken
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(
+            changed_headers(lambda own, headers: list(dict(headers).items())), id="one of a name"
+        ),
+        pytest.param(
+            changed_headers(lambda own, headers: [headers[-1], *headers[:-1]]), id="ours first"
+        ),
+        pytest.param(
+            changed_headers(
+                lambda own, headers: [
+                    *(h for h in headers if h[0] != "Set-Cookie" or NAME not in h[1]),
+                    headers[-1],
+                ]
+            ),
+            id="what looks like ours is lost",
+        ),
+        pytest.param(
+            changed_headers(lambda own, headers: own + [h for h in headers if h not in own]),
+            id="two of our name",
+        ),
+    ],
+)
+def test_the_lists_catch_headers_that_suffer(broken):
+    """W3, T1."""
+    chance = random.Random(3)
+    lists = [TWENTY, *(random_headers(chance) for _ in range(200))]
+    assert list(headers_that_suffer(lists, broken))
+
+
+# W4.
+
+
+class Body:
+    """A body in pieces, which may fail at any of them, and counts how often it is closed."""
+
+    def __init__(self, *pieces, on_close=lambda: None):
+        self.pieces, self.on_close = iter(pieces), on_close
+        self.closed = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        piece = next(self.pieces)
+        if isinstance(piece, bytes):
+            return piece
+        raise piece
+
+    def close(self):
+        self.closed += 1
+        self.on_close()
+
+
+ERROR = ZeroDivisionError("the application's own")
+BODIES = {  # its pieces, after how many the client goes, whether the error is to reach the server
+    "all": ([b"a", b"", b"b"], None, False),
+    "nothing": ([], None, False),
+    "raises before": ([ERROR], None, True),
+    "raises after an empty piece": ([b"", ERROR], None, True),
+    "raises amid": ([b"a", ERROR], None, True),
+    "client goes before": ([b"a", b"b"], 0, False),
+    "client goes amid": ([b"a", b"b"], 1, False),
+}
+
+
+def bodies_not_closed_once(store, middleware_class=SessionMiddleware):
+    """Yield how each body ends otherwise than by one ``close()``."""
+    for name, is_down in product(BODIES, (False, True)):
+        pieces, pieces_taken, is_raised = BODIES[name]
+        body = Body(*pieces)
+
+        def app(environ, start_response, body=body):
+            write(environ["sessionlab.session"])
+            start_response("200 OK", TEXT)
+            return body
+
+        down = Down(store) if is_down else store
+        environ = {"SCRIPT_NAME": "", "QUERY_STRING": ""}
+        setup_testing_defaults(environ)
+        result = middleware_class(app, SECRET, store=down)(environ, lambda *args: lambda _: None)
+        raised = None
+        try:
+            for number, _ in enumerate(result, 1):
+                if number == pieces_taken:
+                    break
+        except ZeroDivisionError as error:
+            raised = error
+        finally:
+            if hasattr(result, "close"):
+                result.close()
+        if body.closed != 1:
+            yield f"{name}, store {'down' if is_down else 'up'}: closed {body.closed} times"
+        if (raised is not None) != is_raised and not is_down:
+            yield f"{name}: raised {raised!r}"
+
+
+def test_a_body_is_closed_exactly_once_however_it_ends(store, figure):
+    """W4: it raises before, amid or not at all; the client stays or goes; the store up or down."""
+    faults = list(bodies_not_closed_once(store))
+    figure.tried(2 * len(BODIES), "ways for a body to end")
+    figure.found(len(faults), "bodies not closed once")
+    assert faults == []
+
+
+@pytest.mark.parametrize("raises", ["before", "after"])
+def test_an_application_that_fails_stores_nothing_and_sends_nothing(store, raises):
+    """W4: an exception before or after ``start_response`` is the server's to answer."""
+
+    def app(environ, start_response):
+        write(environ["sessionlab.session"])
+        if raises == "after":
+            start_response("200 OK", TEXT)
+        raise ERROR
+
+    sent = []
+    with pytest.raises(ZeroDivisionError):
+        ask(SessionMiddleware(app, SECRET, store=store), on_bytes=sent.append)
+    assert (sent, list(store)) == ([], [])
+
+
+class ForgetsToClose(SessionMiddleware):
+    def __call__(self, environ, start_response):
+        yield from super().__call__(environ, start_response)
+
+
+class ClosesTwice(SessionMiddleware):
+    def __call__(self, environ, start_response):
+        body = super().__call__(environ, start_response)
+        try:
+            yield from body
+        finally:
+            for _ in range(2):
+                body.close()
+
+
+class ClosesAtTheEnd(SessionMiddleware):
+    def __call__(self, environ, start_response):
+        body = super().__call__(environ, start_response)
+        yield from body
+        body.close()
+
+
+@pytest.mark.parametrize("broken", [ForgetsToClose, ClosesTwice, ClosesAtTheEnd])
+def test_the_bodies_catch_a_middleware_that_closes_them_otherwise(broken):
+    """W4, T1."""
+    assert list(bodies_not_closed_once(MemoryStore(), broken))
