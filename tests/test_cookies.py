@@ -360,6 +360,8 @@ def test_cookie_is_written_as_express_writes_it(options, expires, attributes):
     [
         pytest.param("", "", id="nothing"),
         pytest.param("AZaz09-_.!~*'()", "AZaz09-_.!~*'()", id="what is kept"),
+        pytest.param("s:Az09-_.b+c/d", "s%3AAz09-_.b%2Bc%2Fd", id="what our cookies hold"),
+        pytest.param("s:a+b/c%2F", "s%3Aa%2Bb%2Fc%252F", id="an escape is escaped"),
         pytest.param(' "%,;\\', "%20%22%25%2C%3B%5C", id="what a cookie can't hold"),
         pytest.param("é☕🍪", "%C3%A9%E2%98%95%F0%9F%8D%AA", id="beyond ASCII"),
         pytest.param("\x00\x1f\x7f", "%00%1F%7F", id="control characters"),
