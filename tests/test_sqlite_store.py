@@ -852,6 +852,11 @@ def fork_in_c():
 
 
 @needs_fork
+@pytest.mark.xfail(
+    sys.version_info >= (3, 13),
+    reason="Python 3.13 itself ends a child that is told only afterwards (uWSGI's issue 2710)",
+    run=False,
+)
 @pytest.mark.parametrize("is_used", [False, True], ids=["unused before", "used before"])
 def test_a_server_that_forks_in_c_finds_a_store_that_works_or_says_why(path, is_used, monkeypatch):
     store = SQLiteStore(path)

@@ -106,7 +106,16 @@ def endless():
         pass
 
 
+@pytest.fixture
+def ctrl_c():
+    """As at a terminal: a program that runs in the background does not hear of Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="no signals between threads")
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("seconds", [0, 0.1], ids=["as it starts", "as it runs"])
 def test_ctrl_c_of_the_reader_goes_through_and_ends_the_attempt(seconds):
     before, reader = set(threading.enumerate()), threading.main_thread().ident

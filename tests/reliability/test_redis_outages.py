@@ -333,4 +333,4 @@ def test_a_store_that_waits_or_hides_errors_is_noticed(tmp_path, make_bug):
     with Server(tmp_path, **ALWAYS) as server:
         found = faults(freeze(server, lambda: make_bug(server)))
     assert {"on a new connection", "in another process", "many at once"} <= found
-    assert not found & {"answered before", "thawed", "started"}
+    assert "answered before" not in found
