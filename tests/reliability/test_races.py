@@ -198,8 +198,8 @@ def test_distinct_keys_are_never_lost(store, figure):
 
 
 def test_the_count_of_keys_catches_a_blind_set(store):
-    """C3, T1."""
-    assert keys_kept(BlindSet(store), 8, 10) < 80
+    """C3, T1. It is a matter of luck in which of a few runs it overwrites."""
+    assert any(keys_kept(BlindSet(store), 8, 10) < 80 for _ in range(20))
 
 
 def counted(store, threads, times, count):
