@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 import nbformat
 import pytest
@@ -122,10 +123,13 @@ def lab(tmp_path_factory, theme):
         found = (
             re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", line) for line in process.stderr
         )
-        yield next(match[0] for match in found if match)
+        address = next(match[0] for match in found if match)
+        # Its log is read to the end: a pipe that is full would stop it.
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield address
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.wait(timeout=30)
 
 
 @pytest.fixture
