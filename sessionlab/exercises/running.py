@@ -16,7 +16,7 @@ from io import StringIO
 from typing import NamedTuple
 
 _MOST_PRINTED = 2000  # characters that are kept
-_MOST_THROWS = 50
+_LONGEST_END = 1.0  # seconds in which an attempt has to end that took too long
 _PAUSE = 0.02  # seconds between two throws
 
 
@@ -58,15 +58,21 @@ def run(work: Callable[[], object], seconds: float) -> Outcome:
 
 def _end(before: set[threading.Thread]) -> None:
     # The attempt may run in the threads of a server, too. A thread that waits for the operating
-    # system can't be ended; it does no harm, for none of them outlives the program.
-    for _ in range(_MOST_THROWS):
-        started = [thread for thread in threading.enumerate() if thread not in before]
-        if not started:
-            return
-        for thread in started:
-            number = ctypes.c_ulong(thread.ident or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
-        time.sleep(_PAUSE)
+    # system can't be ended; it does no harm, for none of them outlives the program. One that
+    # catches whatever is thrown meets the next throw in the midst of catching, if we come often.
+    interval, deadline = sys.getswitchinterval(), time.monotonic() + _LONGEST_END
+    sys.setswitchinterval(1e-6)
+    try:
+        while time.monotonic() < deadline:
+            started = [thread for thread in threading.enumerate() if thread not in before]
+            if not started:
+                return
+            for thread in started:
+                number = ctypes.c_ulong(thread.ident or 0)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
+            time.sleep(1e-6)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 class _Bounded(StringIO):
