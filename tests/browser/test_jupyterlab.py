@@ -119,17 +119,20 @@ def lab(tmp_path_factory, theme):
         text=True,
         env={**os.environ, **folders, "HOME": str(tmp_path), "NO_PROXY": "127.0.0.1"},
     )
+    log = process.stderr
+    # Its log is read to the end: a pipe that is full would stop it.
+    reader = threading.Thread(target=log.read, daemon=True)
     try:
-        found = (
-            re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", line) for line in process.stderr
-        )
+        found = (re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", line) for line in log)
         address = next(match[0] for match in found if match)
-        # Its log is read to the end: a pipe that is full would stop it.
-        threading.Thread(target=process.stderr.read, daemon=True).start()
+        reader.start()
         yield address
     finally:
         process.terminate()
         process.wait(timeout=30)
+        if reader.ident:
+            reader.join(timeout=30)
+        log.close()
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ class Trial:
         print(f"   {name}: {time.monotonic() - started:.0f} s", flush=True)
         if run.returncode:
             self.failed.append(name)
+            print(f"   {name} ended with {run.returncode}:")
             print(*run.stdout.splitlines()[-LINES:], sep="\n", flush=True)
         return run.stdout
 
