@@ -9,6 +9,7 @@ the text that was loaded.
 import json
 import logging
 import math
+import os
 import random
 import re
 import time
@@ -17,6 +18,7 @@ from contextlib import suppress
 from copy import copy
 from functools import lru_cache
 from secrets import token_urlsafe
+from threading import RLock
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from .cookies import CookieOptions, SessionCookie
@@ -35,6 +37,7 @@ _HALF = re.compile("[\ud800-\udfff]")  # half a character, as JavaScript's slice
 _ENDED = "null"  # stands where a session was, while its data moves to another id
 _TRIES = 200
 _LONGEST_PAUSE = 0.1  # seconds
+_LONGEST_TURN = 0.25
 
 
 class SessionGone(Exception):
@@ -408,10 +411,11 @@ class Session(MutableMapping[str, Any]):
         are laid over what is there.
         """
         self._require_alive()
-        for _ in _tries():
+        for is_again in self._tries():
+            if is_again:
+                self._catch_up()
             if self._write(self.look()):
                 return
-            self._catch_up()
 
     def atomic(self, change: Callable[[Data], T]) -> T:
         """Apply ``change`` to the newest data and store it; return what ``change`` returned.
@@ -420,7 +424,7 @@ class Session(MutableMapping[str, Any]):
         Unsaved changes of this request are stored along with it.
         """
         self._require_alive()
-        for _ in _tries():
+        for _ in self._tries():
             self._catch_up()
             mine = self.look()
             data: Data = _DECODER.decode(encode_data(mine))  # a copy, in case the try fails
@@ -474,12 +478,12 @@ class Session(MutableMapping[str, Any]):
         new = copy(self)
         new._id = new._stored = None
         try:
-            for _ in _tries():
-                new._data, new._cookie = self.look(), self.cookie
-                if new._write(new._data):
-                    if self._stored is None or self._end(self._stored):
-                        break
+            for is_again in self._tries():
+                if is_again:
                     self._catch_up()
+                new._data, new._cookie = self.look(), self.cookie
+                if new._write(new._data) and (self._stored is None or self._end(self._stored)):
+                    break
         except (SessionGone, StoreError):
             with suppress(StoreError):
                 self._store.destroy(new.id)
@@ -523,6 +527,26 @@ class Session(MutableMapping[str, Any]):
             self._saved, self.was_saved = form, True
         return is_done
 
+    def _tries(self) -> Iterator[bool]:
+        # Whether it is another one. Who lost waits for the other losers of this process, of which
+        # one tries at a time; and after that for a random moment, longer each time, lest the
+        # losers of all processes meet again.
+        yield False
+        turn, is_mine = _turns[hash(self._id) % len(_turns)], False
+        try:
+            for attempt in range(1, _TRIES):
+                is_mine = is_mine or turn.acquire(timeout=_LONGEST_TURN)
+                if attempt > 1:
+                    pause = min(0.001 * 1.5 ** min(attempt, 20), _LONGEST_PAUSE)
+                    time.sleep(random.uniform(0, pause))  # noqa: S311
+                yield True
+        finally:
+            if is_mine:
+                turn.release()
+        raise StoreError(
+            f"other requests changed the session in each of {_TRIES} tries to store it"
+        )
+
     def _catch_up(self) -> None:
         # Lay what this request changed over what the store holds now.
         mine, options, saved = self.look(), self.cookie.options, self._saved
@@ -541,7 +565,7 @@ class Session(MutableMapping[str, Any]):
                 return self._open(*record)
         except BadRecord as error:
             logger.warning("a stored session is not used: %s", error)
-        raise SessionGone("the store has no such session any more")
+        raise SessionGone("the store has no such session")
 
 
 def _require_free(key: str) -> None:
@@ -549,11 +573,11 @@ def _require_free(key: str) -> None:
         raise ValueError(f"session[{key!r}]: the record has another use for this key")
 
 
-def _tries() -> Iterator[None]:
-    # Who loses waits for a random moment, longer each time, so that not all meet again.
-    for attempt in range(_TRIES):
-        if attempt:
-            pause = min(0.001 * 1.5 ** min(attempt, 20), _LONGEST_PAUSE)
-            time.sleep(random.uniform(0, pause))  # noqa: S311
-        yield
-    raise StoreError(f"other requests changed the session in each of {_TRIES} tries to store it")
+def _renew_turns() -> None:
+    _turns[:] = [RLock() for _ in _turns]
+
+
+# By id. A thread may change one session in the midst of another one's ``atomic``.
+_turns = [RLock() for _ in range(64)]
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_turns)  # who holds one is not there

@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta
 
@@ -437,6 +439,113 @@ def test_atomic_counts_exactly_under_contention(session, store, settings):
     for thread in threads:
         thread.join()
     assert data_in(store, session.id)["n"] == 800
+
+
+class Turn:
+    """A turn that tells when somebody has to wait for it."""
+
+    def __init__(self):
+        self.lock = threading.RLock()
+        self.is_awaited = threading.Event()
+
+    def acquire(self, timeout):
+        if self.lock.acquire(blocking=False):
+            return True
+        self.is_awaited.set()
+        return self.lock.acquire(timeout=timeout)
+
+    def release(self):
+        self.lock.release()
+
+
+class Loser:
+    """Counts in a thread; loses its first try, and holds its second one up until it may end."""
+
+    def __init__(self, session):
+        self.session = session
+        self.in_its_turn, self.may_end = threading.Event(), threading.Event()
+        self.tries = 0
+        self.thread = threading.Thread(target=another(session).atomic, args=[self.change])
+
+    def change(self, data):
+        self.tries += 1
+        if self.tries == 1:
+            self.session["winner"] = True
+            self.session.save()
+        elif self.tries == 2:
+            self.in_its_turn.set()
+            assert self.may_end.wait(30)
+        data["tries"] = self.tries
+
+    def __enter__(self):
+        self.thread.start()
+        assert self.in_its_turn.wait(30)
+        return self
+
+    def __exit__(self, *exc_info):
+        self.may_end.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def turn(monkeypatch):
+    turn = Turn()
+    monkeypatch.setattr("sessionlab.session._turns", [turn])
+    return turn
+
+
+def test_of_those_who_lost_one_tries_at_a_time(session, store, turn, monkeypatch):
+    monkeypatch.setattr("sessionlab.session._LONGEST_TURN", 30)
+    second = another(session)
+    second["second"] = True
+    with Loser(session) as first:
+        thread = threading.Thread(target=second.save)
+        thread.start()
+        assert turn.is_awaited.wait(30)
+    thread.join()
+    kept = data_in(store, session.id)
+    assert (kept["winner"], kept["tries"], kept["second"]) == (True, 2, True)
+    assert first.tries == 2  # nobody came between again
+    assert turn.acquire(timeout=0)  # and nobody keeps it
+
+
+def test_a_loser_that_hangs_holds_nobody_up_for_long(session, store, turn, monkeypatch):
+    monkeypatch.setattr("sessionlab.session._LONGEST_TURN", 0)
+    second = another(session)
+    second["second"] = True
+    with Loser(session):
+        second.save()
+        assert turn.is_awaited.is_set()
+        assert data_in(store, session.id)["second"]
+    assert data_in(store, session.id)["tries"] == 3
+
+
+def test_a_turn_ends_with_an_error(session, turn):
+    def fail(data):
+        another(session).atomic(lambda data: data.update(n=data.get("n", 0) + 1))
+        if data.get("n") == 2:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        session.atomic(fail)
+    thread = threading.Thread(target=lambda: taken.append(turn.acquire(timeout=0)))
+    taken: list[bool] = []
+    thread.start()
+    thread.join()
+    assert taken == [True]
+
+
+def test_no_turn_is_taken_in_a_process_that_was_forked():
+    script = """
+import os, threading
+from sessionlab import session
+threading.Thread(target=lambda: [turn.acquire() for turn in session._turns]).start()
+child = os.fork()
+if child:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+assert all(turn.acquire(timeout=0) for turn in session._turns)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
 
 
 def test_atomic_returns_what_the_function_returns_and_stores_unsaved_changes_too(session, store):

@@ -135,12 +135,20 @@ def lab(tmp_path_factory, theme):
         log.close()
 
 
-@pytest.fixture
-def page():
+@pytest.fixture(scope="module")
+def browser():
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page(viewport={"width": 1250, "height": 1000})
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that shares nothing with those before it; ``new_page`` makes a profile of its own."""
+    page = browser.new_page(viewport={"width": 1250, "height": 1000})
+    yield page
+    page.close()
 
 
 @pytest.mark.parametrize("path", all_notebooks(), ids=name_of)
