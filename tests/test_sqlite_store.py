@@ -696,7 +696,7 @@ def test_who_gives_up_or_is_interrupted_leaves_the_queue(path):
 
     store = SQLiteStore(path, busy_timeout=0.01)
     mine = store._queue.join()
-    with pytest.raises(StoreError, match="busy_timeout"):
+    with pytest.raises(StoreError, match="earlier writers took all its time"):
         store.create("id", "text", LATER)
     store._queue.leave(mine)
     store._execute, execute = interrupt, store._execute

@@ -114,7 +114,7 @@ class Exercise:
         outcome = run(ask_all, self.seconds)
         rule = self.rules[min(len(kept), len(self.rules) - 1)]
         if outcome.is_late:
-            result = self._late(rule)
+            result = self._late(rule, outcome.is_left_behind)
         elif outcome.error is None:
             result = Result(self.name, State.PASSED, [Said("holds", r.claim) for r in self.rules])
         else:
@@ -143,9 +143,12 @@ class Exercise:
             said.append(Said("hint", "the part must return; it must not end the program"))
         return Result(self.name, State.ERROR, said, rule.claim)
 
-    def _late(self, rule: Rule) -> Result:
+    def _late(self, rule: Rule, is_left_behind: bool) -> Result:
         text = f"no answer after {self.seconds:g} s: a loop that does not end, or a wait for nobody"
         said = [Said("what went wrong", text), Said("while asking", rule.claim)]
+        if is_left_behind:
+            advice = "it could not be ended, and may go on: restart Python (or the kernel) first"
+            said.append(Said("hint", advice))
         return Result(self.name, State.ERROR, said, rule.claim)
 
     def _not_attempted(self) -> Result:

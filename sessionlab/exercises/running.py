@@ -16,8 +16,8 @@ from io import StringIO
 from typing import NamedTuple
 
 _MOST_PRINTED = 2000  # characters that are kept
-_LONGEST_END = 1.0  # seconds in which an attempt has to end that took too long
-_PAUSE = 0.02  # seconds between two throws
+_THROWS = (0.05, 0.5), (1e-6, 1.0)  # seconds between two of them, and for how long
+_PAUSE = 0.02  # seconds
 
 
 class Outcome(NamedTuple):
@@ -26,6 +26,8 @@ class Outcome(NamedTuple):
     error: BaseException | None
     printed: str
     is_late: bool
+    is_left_behind: bool = False
+    """It was late, could not be ended, and may be at work still."""
 
 
 def run(work: Callable[[], object], seconds: float) -> Outcome:
@@ -33,6 +35,7 @@ def run(work: Callable[[], object], seconds: float) -> Outcome:
     the reader's own Ctrl-C."""
     errors: list[BaseException] = []
     done = threading.Event()  # a join() that Ctrl-C breaks off takes the thread for a dead one
+    is_ended = True
 
     def guarded() -> None:
         try:
@@ -50,29 +53,37 @@ def run(work: Callable[[], object], seconds: float) -> Outcome:
             is_late = not done.wait(seconds)
         finally:
             if not done.is_set():
-                _end(before)
+                is_ended = _end(before)
         thread.join(_PAUSE)
     error = errors[0] if errors and not is_late else None
-    return Outcome(error, output.getvalue(), is_late)
+    return Outcome(error, output.getvalue(), is_late, not is_ended)
 
 
-def _end(before: set[threading.Thread]) -> None:
+def _end(before: set[threading.Thread]) -> bool:
     # The attempt may run in the threads of a server, too. A thread that waits for the operating
-    # system can't be ended; it does no harm, for none of them outlives the program. One that
-    # catches whatever is thrown meets the next throw in the midst of catching, if we come often.
-    interval, deadline = sys.getswitchinterval(), time.monotonic() + _LONGEST_END
-    sys.setswitchinterval(1e-6)
+    # system can't be ended; it does no harm, for none of them outlives the program. Most die of the
+    # first throw, if they are left in peace to do so; one that catches whatever is thrown meets the
+    # next throw in the midst of catching, if we come often.
+    interval = sys.getswitchinterval()
     try:
-        while time.monotonic() < deadline:
-            started = [thread for thread in threading.enumerate() if thread not in before]
-            if not started:
-                return
-            for thread in started:
-                number = ctypes.c_ulong(thread.ident or 0)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
-            time.sleep(1e-6)
+        for pause, seconds in _THROWS:
+            sys.setswitchinterval(min(interval, pause))
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline:
+                started = [thread for thread in threading.enumerate() if thread not in before]
+                if not started:
+                    return True
+                for thread in started:
+                    _throw_into(thread)
+                time.sleep(pause)
+        return False
     finally:
         sys.setswitchinterval(interval)
+
+
+def _throw_into(thread: threading.Thread) -> None:
+    number = ctypes.c_ulong(thread.ident or 0)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
 
 
 class _Bounded(StringIO):

@@ -190,7 +190,9 @@ class SQLiteStore:
         turn = self._queue.join()
         try:
             if not turn.acquire(timeout=self._busy_timeout):
-                raise self._error(_ADVICE[sqlite3.SQLITE_BUSY])
+                raise self._error(
+                    "earlier writers took all its time; see what is slow, or raise busy_timeout"
+                )
             return self._run(deadline, sql, values)[1] > 0
         finally:
             self._queue.leave(turn)

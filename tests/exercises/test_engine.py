@@ -97,8 +97,15 @@ class TestWhatIsLate:
 
     def test_what_cannot_be_ended_is_left_behind(self):
         started = time.monotonic()
-        assert run(lambda: time.sleep(6), 0.05).is_late
+        outcome = run(lambda: time.sleep(6), 0.05)
+        assert outcome.is_late
+        assert outcome.is_left_behind
         assert time.monotonic() - started < 4
+
+    def test_what_cannot_be_ended_is_told_and_what_can_be_is_not(self):
+        made = exercise(lambda part: part(), seconds=0.05)
+        assert "restart Python" in str(made.check(lambda: time.sleep(6)))
+        assert "restart Python" not in str(made.check(endless))
 
 
 def endless():
