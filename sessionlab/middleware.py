@@ -10,12 +10,13 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .cookies import CookieOptions, format_set_cookie, parse_cookies, path_matches
 from .policy import Decision, Facts, Options, decide
-from .session import Changes, Session, SessionGone, SessionSettings, new_session_id
+from .session import UNCHANGED, Session, SessionGone, SessionSettings, new_session_id
 from .signing import BadSignature, sign, unsign
 from .stores import MemoryStore, Store, StoreError
 
@@ -28,13 +29,13 @@ Headers = list[tuple[str, str]]
 
 _SESSION = "sessionlab.session"
 _MOST_COOKIES = 8  # of our name that are tried, each at the price of one HMAC a secret
+_COOKIES_KNOWN = 1024  # that are not verified again
 _FEWEST_BYTES = 32  # of a secret; RFC 2104 section 3: as many as the hash has
 _LONGEST_TIMEOUT = 100 * 366 * 86400  # seconds
 _WELL_KNOWN = (  # long enough, and on the lists that attackers try first
     "your-super-secret-session-key-here",
     "this-is-a-secret-key-change-in-production",
 )
-_NO_CHANGE = Changes(is_modified=False, is_cookie_changed=False, is_saved=True)
 _QUIET = Facts(is_new=False, is_saved=True, is_touch_due=False)  # how most requests end
 _STORE_METHODS = ("get", "create", "replace", "touch", "destroy")
 
@@ -83,6 +84,8 @@ class SessionMiddleware:
         self.store = MemoryStore(now) if store is None else store  # an empty store may be false
         self.name = name
         self.options = Options(resave, rolling, save_uninitialized)
+        # Browsers come back with the same cookie. (What has not verified raises, and is not kept.)
+        self._verify = lru_cache(_COOKIES_KNOWN)(_verify)
         self.proxy = proxy
         self.touch_after = touch_after
         is_function = callable(cookie) and not isinstance(cookie, type)
@@ -121,22 +124,19 @@ class SessionMiddleware:
         """
         for value in self.cookies(environ):
             try:
-                session_id = unsign(value[2:], self.secrets)
+                session_id, is_retired = self._verify(value[2:], self.secrets)
             except BadSignature:
                 continue
             session = Session.load(self.store, session_id, settings) if session_id else None
             if session is not None:
-                is_retired = (
-                    len(self.secrets) > 1 and sign(session_id, self.secrets[0]) != value[2:]
-                )
                 return session, is_retired
         return Session(self.store, settings), False
 
     def cookies(self, environ: "WSGIEnvironment") -> list[str]:
         """Return the signed values that came under our name, those that are tried."""
         pairs = parse_cookies(environ.get("HTTP_COOKIE", ""), only=self.name)
-        signed = dict.fromkeys(value for _, value in pairs if value.startswith("s:"))
-        return list(signed)[:_MOST_COOKIES]  # each once
+        signed = [value for _, value in pairs if value.startswith("s:")]
+        return signed if len(signed) < 2 else list(dict.fromkeys(signed))[:_MOST_COOKIES]
 
 
 class _Exchange:
@@ -170,15 +170,15 @@ class _Exchange:
         if type(body) is list and not self._is_sent:  # all is said, and nothing is to be closed
             self._send()
             return body if self._refusal is None else self._refusal
-        return _Body(body, self._stream(body))
+        return _Body(body, self._stream(body), self.finish)
 
     def _start(
         self, status: str, headers: Headers, exc_info: Any = None
     ) -> Callable[[bytes], object]:
         if self._refusal is not None:
             return self._write  # the answer was given in its place
-        if self._is_sent:
-            return self._server_start(status, headers, exc_info)  # it raises what went wrong
+        if self._is_sent:  # it raises what went wrong, unless no byte has left it yet
+            return self._server_start(status, self._complete(headers, self._cookie), exc_info)
         if self._status is not None and exc_info is None:
             raise AssertionError("the application called start_response twice")
         self._status, self._headers = status, headers
@@ -191,24 +191,30 @@ class _Exchange:
             self._server_write(chunk)
 
     def _stream(self, body: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in body:
-            if chunk and not self._is_sent:
-                self._send()
-            if self._refusal is not None:
-                break
+        try:
+            for chunk in body:
+                if chunk and not self._is_sent:
+                    self._send()
+                if self._refusal is not None:
+                    break
+                if self._is_sent:
+                    yield chunk
+        except (StoreError, SessionGone) as error:
             if self._is_sent:
-                yield chunk
+                raise
+            self._refusal, self._is_sent = self._refuse(error), True
         if not self._is_sent:
             self._send()
         yield from self._refusal or ()
-        self._finish()
+        self.finish()
 
     def _send(self) -> None:
         # Store the session; then, and only then, let status and headers go.
         if self._status is None:
             raise AssertionError("the application sent a body before it called start_response")
         try:
-            headers = self._complete(self._headers, self._commit())
+            self._cookie = self._commit()
+            headers = self._complete(self._headers, self._cookie)
         except (StoreError, SessionGone) as error:
             self._refusal = self._refuse(error)
         else:
@@ -219,9 +225,11 @@ class _Exchange:
         """Do with the session what is decided, and return the ``Set-Cookie`` text that is due."""
         session, facts = self._session, self._facts()
         decision = self._decide(facts)
+        before = self._told = session.key
+        if facts is _QUIET:
+            return None
         # Before anything is stored, for it may be a cookie that can't be written.
         cookie = self._new_cookie() if decision.set_cookie else None
-        before = session.key
         try:
             if decision.save:
                 session.save()
@@ -231,6 +239,10 @@ class _Exchange:
             decision = self._decide(facts._replace(is_gone=True))
             if facts.is_modified:
                 raise
+        except StoreError as error:
+            if decision.save or decision.set_cookie:
+                raise
+            logger.warning("a session is not renewed: %s", error)  # and who reads has his answer
         self._told = session.key
         if decision.clear_cookie:
             return self._format_cookie("", expires=0)
@@ -255,7 +267,7 @@ class _Exchange:
         if is_touch_due or is_more_due or settings.absolute_timeout:
             session.look()  # what is due depends on what nobody may have read yet
         changes, cookie = session.changes(), session.cookie_options
-        if changes == _NO_CHANGE and not (is_touch_due or is_more_due or session.was_saved):
+        if changes == UNCHANGED and not (is_touch_due or is_more_due or session.was_saved):
             return _QUIET  # to put its facts together one by one is a tenth of a read
         return Facts(
             is_new=session.is_new,
@@ -280,13 +292,12 @@ class _Exchange:
         return decision
 
     def _complete(self, headers: Headers, cookie: str | None) -> Headers:
-        vary = [value.lower() for name, value in headers if name.lower() == "vary"]
-        if not vary or not {"cookie", "*"} & {part.strip() for part in ",".join(vary).split(",")}:
+        if _words(headers, "vary").isdisjoint(("cookie", "*")):
             # Or a shared cache hands one visitor's page to the next.
             headers = [*headers, ("Vary", "Cookie")]
         if cookie is None:
             return headers
-        if not any(name.lower() == "cache-control" for name, _ in headers):
+        if _words(headers, "cache-control").isdisjoint(("private", "no-store")):
             # Neither of two strangers sent a cookie: for ``Vary`` they are alike, and the second
             # would be handed the first one's. Source: RFC 9111 sections 5.2.2.7 and 7.3.
             headers = [*headers, ("Cache-Control", "private")]
@@ -304,34 +315,37 @@ class _Exchange:
             )
         level = logging.WARNING if status.startswith("409") else logging.ERROR
         logger.log(level, "%s: %s (%s)", status, text, error)
-        is_head = self._environ["REQUEST_METHOD"] == "HEAD"
-        body = b"" if is_head else f"{status}: {text}\n".encode()
+        body = f"{status}: {text}\n".encode()
         headers = [
             ("Content-Type", "text/plain; charset=utf-8"),
             ("Content-Length", str(len(body))),
         ]
         self._server_start(status, [*headers, ("Cache-Control", "no-store"), ("Vary", "Cookie")])
-        return [body]
+        return [b"" if self._environ["REQUEST_METHOD"] == "HEAD" else body]
 
-    def _finish(self) -> None:
-        # A body that comes in pieces may change the session after its first byte.
-        if self._refusal is not None:
+    def finish(self) -> None:
+        """Store what a body that comes in pieces changed after its first byte."""
+        if self._refusal is not None or not self._is_sent:
             return
         session, changes = self._session, self._session.changes()
         is_unsaved = changes.is_modified and not (changes.is_saved or session.is_destroyed)
         if is_unsaved:
             session.save()
         is_kept = changes.is_modified or session.was_saved or session.is_destroyed
-        if is_unsaved or (is_kept and session.key != self._told):
+        told, self._told = self._told, session.key
+        if is_unsaved or (is_kept and session.key != told):
             logger.warning("a session changed after the first byte: its cookie can't change now")
 
 
 class _Body:
     """What the server iterates over and closes."""
 
-    def __init__(self, body: Iterable[bytes], chunks: Iterator[bytes]) -> None:
+    def __init__(
+        self, body: Iterable[bytes], chunks: Iterator[bytes], finish: Callable[[], None]
+    ) -> None:
         self._body = body
         self._chunks = chunks
+        self._finish = finish
 
     def __iter__(self) -> Iterator[bytes]:
         return self._chunks
@@ -339,6 +353,7 @@ class _Body:
     def close(self) -> None:
         if hasattr(self._body, "close"):
             self._body.close()
+        self._finish()  # also of a body whose client went away
 
 
 def _is_below(environ: "WSGIEnvironment", cookie_path: str) -> bool:
@@ -348,6 +363,20 @@ def _is_below(environ: "WSGIEnvironment", cookie_path: str) -> bool:
     return path_matches(quote(path, "/!$&'()*+,=:@", "latin-1"), cookie_path)
 
 
+def _verify(signed: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
+    # The id, and whether a retired secret has signed it.
+    try:
+        return unsign(signed, secrets[:1]), False
+    except BadSignature:
+        return unsign(signed, secrets[1:]), True
+
+
+def _words(headers: Headers, name: str) -> set[str]:
+    # What the headers of that name list; RFC 9110 section 5.6.1.
+    texts = [value for header, value in headers if header.lower() == name]
+    return {word.strip() for word in ",".join(texts).lower().split(",")} if texts else set()
+
+
 def _sets(header: tuple[str, str], name: str) -> bool:
     if header[0].lower() != "set-cookie":
         return False
@@ -355,8 +384,10 @@ def _sets(header: tuple[str, str], name: str) -> bool:
     return bool(equals) and found.strip(" \t") == name  # RFC 6265 section 5.2: "a =1" sets a
 
 
-def _check_secrets(secret: str | Sequence[str]) -> list[str]:
-    secrets: list[Any] = list(secret) if isinstance(secret, list | tuple) else [secret or ""]
+def _check_secrets(secret: str | Sequence[str]) -> tuple[str, ...]:
+    secrets: tuple[Any, ...] = (
+        tuple(secret) if isinstance(secret, list | tuple) else (secret or "",)
+    )
     for text in secrets:
         if not isinstance(text, str):
             raise TypeError(f"a secret of type {type(text).__name__}: write text; of bytes, .hex()")

@@ -35,6 +35,7 @@ _CREATED = "sessionlab.createdAt"  # ms since 1970, beside the data where there 
 _AGE = re.compile(_START + r'\{"originalMaxAge":(null|[1-9][0-9]{0,12})[,}]')
 _HALF = re.compile("[\ud800-\udfff]")  # half a character, as JavaScript's slice() leaves behind
 _ENDED = "null"  # stands where a session was, while its data moves to another id
+_SKEW = 60  # seconds by which the clocks of two machines may differ
 _TRIES = 200
 _LONGEST_PAUSE = 0.1  # seconds
 _LONGEST_TURN = 0.25
@@ -209,6 +210,9 @@ class Changes(NamedTuple):
     is_saved: bool
 
 
+UNCHANGED = Changes(is_modified=False, is_cookie_changed=False, is_saved=True)
+
+
 class Session(MutableMapping[str, Any]):
     """The data of one visitor: a mapping from text to JSON values, and the means to store it.
 
@@ -281,6 +285,8 @@ class Session(MutableMapping[str, Any]):
         options, now = settings.cookie, settings.now
         try:
             cookie = SessionCookie.from_json(cookie_text, expires_at, options, now)
+            if limit is not None and created and created / 1000 > now() + _SKEW:
+                created = None  # the clock was put back since: its age counts from now
             is_over = limit is not None and created and created / 1000 + limit <= now()
         except (ValueError, TypeError) as error:
             raise BadRecord("its cookie makes no sense") from error
@@ -357,6 +363,8 @@ class Session(MutableMapping[str, Any]):
 
     def changes(self) -> Changes:
         """Compare the session as it is now with what was loaded and with what is stored."""
+        if self._data is None and self._stored is not None:
+            return UNCHANGED  # nobody has looked
         loaded, options = self._loaded, self.cookie_options
         if loaded is None:  # regenerated: another id
             return Changes(True, True, self._form(self.look()) == self._saved)
@@ -484,7 +492,7 @@ class Session(MutableMapping[str, Any]):
                 new._data, new._cookie = self.look(), self.cookie
                 if new._write(new._data) and (self._stored is None or self._end(self._stored)):
                     break
-        except (SessionGone, StoreError):
+        except BaseException:
             with suppress(StoreError):
                 self._store.destroy(new.id)
             raise

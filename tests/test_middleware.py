@@ -544,7 +544,14 @@ def test_every_response_varies_by_cookie(browse, own, vary):
 
 @pytest.mark.parametrize(
     ("own", "control"),
-    [([], ["private"]), ([("cache-control", "max-age=60")], ["max-age=60"])],
+    [
+        ([], ["private"]),
+        ([("cache-control", "max-age=60")], ["max-age=60", "private"]),
+        ([("Cache-Control", "public, s-maxage=5")], ["public, s-maxage=5", "private"]),
+        ([("Cache-Control", 'private="X-User"')], ['private="X-User"', "private"]),
+        ([("Cache-Control", "max-age=60, Private")], ["max-age=60, Private"]),
+        ([("Cache-Control", "no-store")], ["no-store"]),
+    ],
 )
 def test_no_shared_cache_keeps_a_response_that_sends_the_cookie(browse, own, control):
     assert browse(handler(write, own)).get().all("Cache-Control") == control
@@ -675,7 +682,7 @@ def test_if_the_session_cannot_be_loaded_the_application_is_not_called(browse, s
     ("act", "failing"),
     [
         (write, "replace"),
-        (read, "touch"),
+        (lambda session: session.touch(), "touch"),
         (lambda session: session.regenerate(), "destroy"),
         (lambda session: session.regenerate(), "create"),
         (lambda session: session.regenerate(keep_data=True), "create"),
@@ -696,6 +703,21 @@ def test_no_success_is_told_and_no_cookie_sent_when_the_store_fails(
     response = browse(app, cookie, touch_after=0).get()
     assert response.status >= 500
     assert response.cookie is None
+
+
+def test_who_only_reads_is_answered_though_the_session_cannot_be_renewed(
+    browse, store, cookie, caplog
+):
+    store.failing = {"touch"}
+    response = browse(handler(read), cookie, touch_after=0).get()
+    assert (response.status, response.body, response.cookie) == (200, b"Ada", None)
+    assert "not renewed" in caplog.text
+
+
+def test_no_cookie_is_sent_that_outlasts_a_record_which_cannot_be_renewed(browse, store, cookie):
+    store.failing = {"touch"}
+    response = browse(handler(read), cookie, rolling=True).get()
+    assert (response.status, response.cookie) == (503, None)
 
 
 @pytest.mark.parametrize(
@@ -725,8 +747,9 @@ def test_a_new_session_that_cannot_be_stored_gets_503_and_no_cookie(browse, stor
 
 def test_the_answer_to_head_has_no_body_in_an_outage_either(browse, store):
     store.failing = {"create"}
-    response = browse(handler(write)).get(method="HEAD")
-    assert (response.status, response.body) == (503, b"")
+    answers = [browse(handler(write)).get(method=method) for method in ("GET", "HEAD")]
+    assert [(answer.status, bool(answer.body)) for answer in answers] == [(503, True), (503, False)]
+    assert answers[0].headers == answers[1].headers  # RFC 9110 section 9.3.2
 
 
 def log_out(store, cookie):
@@ -823,6 +846,74 @@ def test_a_change_after_the_first_byte_is_stored_and_warned_of(browse, store, co
     assert browser.get().body == b"first second third"
     assert decode_record(store.get(id_in(cookie)).text)[1] == {"name": "Ada", "n": 1}
     assert "after the first byte" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("act", "status"),
+    [
+        (lambda session: session.save(), 503),
+        (lambda session: (session._store.clear(), session.reload()), 409),
+    ],
+)
+def test_a_body_that_fails_before_its_first_byte_is_refused_likewise(
+    browse, store, cookie, act, status
+):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield act(environ["sessionlab.session"]) or b"done"
+
+    store.failing = {"replace"}
+    response = browse(app, cookie).get()
+    assert (response.status, response.cookie) == (status, None)
+
+
+def test_a_response_that_is_begun_anew_before_a_byte_has_left_keeps_its_cookie(browse, store):
+    def app(environ, start_response):
+        environ["sessionlab.session"]["n"] = 1
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"the server holds this back"
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError as error:
+            headers = [("Content-Type", "text/plain")]
+            start_response("500 Internal Server Error", headers, (type(error), error, None))
+        yield b"sorry"
+
+    environ, heads = {"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, []
+    setup_testing_defaults(environ)
+    for _ in browse.wrap(app)(environ, lambda *args: heads.append(args)):
+        pass  # such as one that compresses the whole of it
+    (_, first), (status, second, _) = heads
+    assert (status, second) == ("500 Internal Server Error", first)
+    assert dict(first)["Set-Cookie"].startswith("connect.sid=")
+
+
+class GoesAway:
+    """A client that takes one piece of a body."""
+
+    def __init__(self, app):
+        self.app = app
+
+    def get(self, cookie):
+        environ = {"PATH_INFO": "/", "REQUEST_METHOD": "GET", "HTTP_COOKIE": cookie}
+        setup_testing_defaults(environ)
+        body = self.app(environ, lambda *args: None)
+        next(iter(body))
+        body.close()
+
+
+def test_what_a_body_changed_before_its_client_went_away_is_stored(browse, store, cookie, caplog):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        try:
+            yield b"first"
+            yield b"second"
+        finally:
+            environ["sessionlab.session"]["seen"] = 1
+
+    GoesAway(browse.wrap(app)).get(cookie)
+    assert decode_record(store.get(id_in(cookie)).text)[1] == {"name": "Ada", "seen": 1}
+    assert caplog.text.count("after the first byte") == 1
 
 
 def test_a_stream_that_only_looks_at_a_new_id_is_not_warned_of(browse, store, caplog):

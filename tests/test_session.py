@@ -680,6 +680,24 @@ def test_regenerate_keeps_no_data_of_a_session_that_was_logged_out(session, stor
     assert len(store) == 0
 
 
+class GrowsMeanwhile(MemoryStore):
+    """Another request makes a record larger, just before it would be replaced."""
+
+    def replace(self, session_id, old, new, expires_at):
+        super().replace(session_id, old, f'{old[:-1]},"much":"{"x" * 2000}"}}', expires_at)
+        return super().replace(session_id, old, new, expires_at)
+
+
+def test_a_regenerate_that_fails_leaves_no_copy_under_the_new_id(settings, clock):
+    store = GrowsMeanwhile(now=clock)
+    session = Session(store, settings._replace(max_bytes=1000))
+    session["name"] = "John Doe"
+    session.save()
+    with pytest.raises(ValueError, match="max_bytes"):
+        session.regenerate(keep_data=True)
+    assert list(store) == [session.id]
+
+
 def test_a_request_that_still_has_the_old_id_cannot_write_to_it(session, store):
     other = another(session)
     other["late"] = True
@@ -760,6 +778,31 @@ def test_the_absolute_limit_holds_where_another_program_renews_the_record(store,
     store.touch(session.id, clock() + 1e6)
     clock.advance(3600)
     assert dict(Session.load(store, session.id, settings)) == {}
+
+
+def test_the_absolute_limit_counts_anew_where_the_clock_was_put_back(store, clock):
+    settings = SessionSettings(now=clock, absolute_timeout=3600)
+    session = Session(store, settings)
+    session["n"] = 1
+    session.save()
+    clock.advance(-10 * 366 * 86_400)
+    for _ in range(60):
+        session = Session.load(store, session.id, settings)
+        assert session["n"] == 1
+        session.save()
+        clock.advance(60)
+    assert not Session.load(store, session.id, settings)
+
+
+def test_clocks_that_differ_a_little_change_no_record(store, clock):
+    settings = SessionSettings(now=clock, absolute_timeout=3600)
+    session = Session(store, settings)
+    session["n"] = 1
+    session.save()
+    clock.advance(-59)
+    session = Session.load(store, session.id, settings)
+    assert session["n"] == 1
+    assert not session.changes().is_modified
 
 
 def test_the_absolute_limit_is_kept_with_the_data_and_starts_anew_without(store, clock):

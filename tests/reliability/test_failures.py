@@ -296,6 +296,36 @@ def test_the_jumps_catch_a_session_without_a_limit(jump):
     assert seen_after_a_jump(jump, None, None) == {"n": 1, "m": 2}
 
 
+def hours_alive_after_a_jump(jump, limit):
+    """Set the clock, come each half hour, and return how long the session lives on, or None."""
+    clock, seen = Clock(), []
+    options = {"store": MemoryStore(now=clock), "now": clock, "absolute_timeout": limit}
+    cookie = ask(SessionMiddleware(app_of(write), SECRET, **options))[1][0].split(";")[0]
+    reading = SessionMiddleware(app_of(lambda s: seen.append(dict(s))), SECRET, **options)
+    clock.advance(jump)
+    for half_hours in range(12):
+        assert ask(reading, cookie)[0] == 200
+        if not seen[-1]:
+            return half_hours / 2
+        clock.advance(HOUR / 2)
+    return None
+
+
+@pytest.mark.parametrize("jump", [-HOUR, -10 * YEAR], ids=str)
+def test_a_clock_that_stays_back_does_not_lengthen_a_life_by_more_than_the_limit(jump, figure):
+    """F7: from the jump on it lives for the limit, as no more is known of it."""
+    hours = hours_alive_after_a_jump(jump, 2 * HOUR)
+    figure.tried(1, "clocks that were put back for good")
+    figure.worst(hours, "hours alive after it, limit 2")
+    assert hours == 2
+
+
+def test_the_clocks_catch_a_session_that_believes_it_was_made_in_the_future(monkeypatch):
+    """F7, T1."""
+    monkeypatch.setattr("sessionlab.session._SKEW", float("inf"))
+    assert hours_alive_after_a_jump(-10 * YEAR, 2 * HOUR) is None
+
+
 def minutes_alive(make_middleware, clock, limit):
     """Touch a session each minute; return the minute in which it is found dead, or None."""
     writing, reading, seen = make_middleware()

@@ -308,7 +308,7 @@ class NeverForgets(SessionMiddleware):
     def __init__(self, app, secret, **options):
         super().__init__(app, secret, **options)
         NeverForgets.known = tuple(dict.fromkeys([*self.secrets, *self.known]))
-        self.secrets = [*dict.fromkeys([*self.secrets, *self.known])]
+        self.secrets = tuple(dict.fromkeys([*self.secrets, *self.known]))
 
 
 @pytest.mark.parametrize("broken", [OldestFirst, NewestAlone, NeverSendsAgain, NeverForgets])

@@ -59,15 +59,18 @@ METHODS = {  # of a session
 }
 OPTIONS = [{}, {"rolling": True}, {"save_uninitialized": True}, {"resave": True}]
 STATUSES = ("200 OK", "404 Not Found")
+CONTROLS = ("", "max-age=60", "public, s-maxage=60")  # what the application says of it
 
 
-def through_a_cache(method, options, status, are_known, middleware_class=SessionMiddleware):
-    """Let two users ask for one page in turn; return how many asked, and what was not theirs."""
+def through_a_cache(
+    method, options, status, control, are_known, middleware_class=SessionMiddleware
+):
+    """Let two users ask for one page in turn; return what they got that was not theirs."""
 
     def app(environ, start_response):
         session, user = environ["sessionlab.session"], environ["test.user"]
         METHODS[method](session, user)
-        start_response(status, TEXT)
+        start_response(status, TEXT + [("Cache-Control", control)] * bool(control))
         return [str(session.get("user", "nobody")).encode()]
 
     store = MemoryStore()
@@ -92,7 +95,7 @@ def through_a_cache(method, options, status, are_known, middleware_class=Session
 
 def pages_of_others(middleware_class=SessionMiddleware):
     """Return how many requests were made, and what was wrong with their answers."""
-    cases = list(product(METHODS, OPTIONS, STATUSES, (False, True)))
+    cases = list(product(METHODS, OPTIONS, STATUSES, CONTROLS, (False, True)))
     faults = [
         f"{case}: {fault}" for case in cases for fault in through_a_cache(*case, middleware_class)
     ]
@@ -100,7 +103,8 @@ def pages_of_others(middleware_class=SessionMiddleware):
 
 
 def test_a_shared_cache_hands_nobody_the_page_of_another(figure):
-    """W5: two users, each method of a session, strangers and known, with each option."""
+    """W5: two users, each method of a session, strangers and known, with each option, whatever the
+    application says to caches."""
     count, faults = pages_of_others()
     figure.tried(count, "requests through a shared cache, two users")
     figure.found(len(faults), "pages or cookies of the other user, or without Vary")
@@ -129,13 +133,23 @@ def without(name, value):
     )
 
 
+def is_said(headers):
+    return sum(name == "Cache-Control" for name, _ in headers) > 1
+
+
+@in_the_server
+def private_where_nothing_is_said(status, headers):
+    return status, [h for h in headers if h[1] != "private" or not is_said(headers)]
+
+
 @pytest.mark.parametrize(
     ("broken", "fault"),
     [
         (without("Vary", "Cookie"), "Bob got the page of Ada"),
         (without("Cache-Control", "private"), "Bob got a cookie from the cache"),
+        (private_where_nothing_is_said, "Bob got a cookie from the cache"),
     ],
-    ids=["no Vary", "no private"],
+    ids=["no Vary", "no private", "private where nothing is said"],
 )
 def test_the_cache_catches_a_middleware_that_does_not_speak_to_it(broken, fault):
     """W5, T1."""

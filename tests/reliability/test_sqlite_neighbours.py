@@ -17,6 +17,7 @@ import pytest
 from sessionlab import Session, SessionMiddleware, StoreError
 from sessionlab.stores import sqlite
 from sessionlab.stores.sqlite import SQLiteStore
+from sessionlab.testing import Clock
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -188,6 +189,22 @@ def test_a_locked_database_is_503_in_time_and_readers_do_not_notice(tmp_path, re
     print(f"F5: busy time-out 0.2 s, a write {write:.3f} s, a read {read:.4f} s")
     assert 0.2 <= write <= 0.3
     assert read < 0.05
+
+
+def test_readers_do_not_notice_a_lock_when_their_sessions_are_to_be_renewed_either(tmp_path):
+    """F5: a session that is read is renewed, which is a write; its failure is not the reader's."""
+    clock, path = Clock(), tmp_path / "sessions.db"
+    with closing(SQLiteStore(path, now=clock, busy_timeout=0.2)) as store:
+        app = SessionMiddleware(application, SECRET, store=store, now=clock)
+        _, cookie, _, _ = ask(app, "POST")
+        clock.advance(61)  # more than touch_after
+        with locked(path, "BEGIN IMMEDIATE"):
+            status, same, body, seconds = ask(app, "GET", cookie)
+        assert (status, same, body) == (200, cookie, "1")
+        assert seconds < 0.3
+        before = store._find("SELECT expires_at FROM sessions")
+        assert ask(app, "GET", cookie)[0] == 200
+        assert store._find("SELECT expires_at FROM sessions") > before  # and is renewed later
 
 
 def test_a_locked_database_is_503_well_within_a_second_by_default(tmp_path):

@@ -168,13 +168,14 @@ def first_bytes(store, shape, name, middleware_class, *, is_down, is_new=False, 
     shape, method, *expected = SHAPES[shape]
     act, is_kept = SCENARIOS[name]
     session_id = stored_session(store, name="Ada", cart=["tea"])
-    sessions, early = [], []
+    sessions, early, out = [], [], []
 
     def act_on(session):
         sessions.append(session)
         act(session)
 
     def look(status):
+        out.append(status)
         if status in (503, 409):
             return
         if is_kept is None:
@@ -191,9 +192,9 @@ def first_bytes(store, shape, name, middleware_class, *, is_down, is_new=False, 
     cookie = "" if is_new else cookie_for(session_id)
     try:
         answer = ask(wrap(middleware), cookie, look, REQUEST_METHOD=method)
-    except (StoreError, SessionGone):  # amid the body: the server's to answer, with 500
-        if not is_down:
-            yield "it raised with the store up"
+    except (StoreError, SessionGone):  # amid the body: the server can but break it off
+        if not (is_down and out):
+            yield f"it raised with the store {'down, in place of an answer' if is_down else 'up'}"
     else:
         if is_down and (answer.status != 503 or answer.all("Set-Cookie")):
             yield f"{answer.status}, {answer.all('Set-Cookie')} with the store down"
