@@ -84,6 +84,7 @@ class SessionMiddleware:
         self.store = MemoryStore(now) if store is None else store  # an empty store may be false
         self.name = name
         self.options = Options(resave, rolling, save_uninitialized)
+        self.is_always_due = resave or rolling or absolute_timeout is not None
         # Browsers come back with the same cookie. (What has not verified raises, and is not kept.)
         self._verify = lru_cache(_COOKIES_KNOWN)(_verify)
         self.proxy = proxy
@@ -133,7 +134,7 @@ class SessionMiddleware:
         return Session(self.store, settings), False
 
     def cookies(self, environ: "WSGIEnvironment") -> list[str]:
-        """Return the signed values that came under our name, those that are tried."""
+        """Return the signed values that came under our name, each once: those that are tried."""
         pairs = parse_cookies(environ.get("HTTP_COOKIE", ""), only=self.name)
         signed = [value for _, value in pairs if value.startswith("s:")]
         return signed if len(signed) < 2 else list(dict.fromkeys(signed))[:_MOST_COOKIES]
@@ -261,14 +262,15 @@ class _Exchange:
         return format_set_cookie(name, value, options, expires=expires, is_secure=is_secure)
 
     def _facts(self) -> Facts:
-        session, options, settings = self._session, self._middleware.options, self._settings
-        is_touch_due = not session.is_new and session.needs_touch(self._middleware.touch_after)
-        is_more_due = options.resave or options.rolling or self._is_retired
-        if is_touch_due or is_more_due or settings.absolute_timeout:
+        middleware, session = self._middleware, self._session
+        is_touch_due = not session.is_new and session.needs_touch(middleware.touch_after)
+        is_more_due = middleware.is_always_due or self._is_retired
+        if is_touch_due or is_more_due:
             session.look()  # what is due depends on what nobody may have read yet
-        changes, cookie = session.changes(), session.cookie_options
+        changes = session.changes()
         if changes == UNCHANGED and not (is_touch_due or is_more_due or session.was_saved):
             return _QUIET  # to put its facts together one by one is a tenth of a read
+        cookie = session.cookie_options
         return Facts(
             is_new=session.is_new,
             is_modified=changes.is_modified,
@@ -279,8 +281,8 @@ class _Exchange:
             has_expiry=cookie.max_age is not None,
             is_touch_due=is_touch_due,
             is_secret_retired=self._is_retired,
-            is_insecure=cookie.secure is True and not settings.is_secure,
-            had_cookie=session.is_destroyed and bool(self._middleware.cookies(self._environ)),
+            is_insecure=cookie.secure is True and not self._settings.is_secure,
+            had_cookie=session.is_destroyed and bool(middleware.cookies(self._environ)),
         )
 
     def _decide(self, facts: Facts) -> Decision:

@@ -36,7 +36,9 @@ def for_caches(trace, name="connect.sid"):
 def _told(entry, name):
     told = {**entry, "vary": ", ".join(filter(None, [entry.get("vary"), "Cookie"]))}
     if any(text.startswith(f"{name}=") for text in entry.get("set_cookie", [])):
-        told.setdefault("cache_control", "private")
+        own = told.get("cache_control", "")
+        if not re.search("private|no-store", own):
+            told["cache_control"] = ", ".join(filter(None, [own, "private"]))
     return told
 
 

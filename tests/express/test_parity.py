@@ -183,7 +183,7 @@ FAULTS = {
         sessionlab.middleware, "unsign", lambda _: lambda text, _: text.rpartition(".")[0]
     ),
     "the first secret alone verifies": replacing(
-        sessionlab.middleware, "unsign", lambda right: lambda text, keys: right(text, keys[:1])
+        sessionlab.middleware, "_verify", lambda right: lambda text, keys: right(text, keys[:1])
     ),
     "the last secret signs": replacing(
         sessionlab.middleware, "sign", lambda right: lambda value, _: right(value, "another secret")
