@@ -11,13 +11,28 @@ import secrets
 import threading
 from contextlib import suppress
 from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from benchmarks import contestants
 from benchmarks.contestants import SECRET, Peer, Sessionlab, WSGIPeer, send_asgi
-from benchmarks.peers import ROWS, Finding, as_markdown, as_text, claim, experiment, installed, run
+from benchmarks.peers import (
+    ROWS,
+    Finding,
+    ask,
+    claim,
+    differences,
+    experiment,
+    installed,
+    paragraphs,
+    run,
+)
+from benchmarks.report import Spread, as_markdown, as_text, read_part, write_part
 
 from sessionlab import BadSignature, SessionGone, sign, unsign
+
+README = Path(__file__).parents[1] / "README.md"
 
 
 class Planted(Peer):
@@ -151,9 +166,11 @@ EXPECTED = {
     "finds_its_cookie_among_odd_ones": "yes no no",
     "keeps_a_nested_change": "yes no yes",
     "varies_with_the_cookie": "yes no no",
-    "is_hidden_from_scripts_and_strangers": "yes no no",
+    "is_hidden_from_scripts": "yes no no",
+    "is_kept_from_other_sites": "yes no no",
     "is_secure_over_https": "yes no yes",
     "keeps_dates": "no no yes",
+    "keeps_naive_dates": "no no yes",
     "serves_asgi": "no no yes",
     "needs_no_storage": "no no yes",
 }
@@ -199,17 +216,79 @@ def test_a_library_that_is_not_there_is_left_out_by_name(capsys):
     assert capsys.readouterr().out == "missing is left out: No module named 'missing'\n"
 
 
+FOUND = {
+    "It works": [Finding(True), Finding(False, "it broke")],
+    "It runs": [Finding(None)] * 2,
+}
+
+
 def test_both_forms_of_the_table_say_the_same():
-    found = {
-        "It works": [Finding(True), Finding(False, "it broke")],
-        "It runs": [Finding(None)] * 2,
-    }
-    assert as_text(found, [Naive, Pickled]) == (
-        "naive: naive 0, a dict\npickled: pickled 0, none\n\n"
-        "          naive  pickled\nIt works  yes    no [1]\nIt runs   —      —\n\n[1] it broke"
-    )
-    assert as_markdown(found, [Naive, Pickled]) == (
-        "- naive: naive 0, a dict\n- pickled: pickled 0, none\n\n"
+    versions = "Versions. naive 0, a dict; pickled 0, none. "
+    text = paragraphs(FOUND, [Naive, Pickled], as_text)
+    assert text[:-1] == [
+        "          naive  pickled\nIt works  yes    no [1]\nIt runs   —      —",
+        "1. it broke",
+    ]
+    page = paragraphs(FOUND, [Naive, Pickled], as_markdown)
+    assert page[:-1] == [
         "|  | naive | pickled |\n| --- | --- | --- |\n"
-        "| It works | yes | no [1] |\n| It runs | — | — |\n\n1. it broke\n"
-    )
+        "| It works | yes | no [1] |\n| It runs | — | — |",
+        "1. it broke",
+    ]
+    assert text[-1] == page[-1]
+    assert text[-1].startswith(versions)
+
+
+class Settable(Naive):
+    """Keeps a date where it is told to."""
+
+    otherwise: ClassVar = {"with pickle=True": {"pickles": True}}
+
+    def __init__(self, folder, pickles=False):
+        super().__init__(folder)
+        self.do_date = (lambda request: None) if not pickles else self.do_fill
+        self.do_read = lambda request: {"name": "Ada", "is_date": pickles}
+
+
+def test_a_setting_that_turns_an_answer_round_is_noted():
+    rows = {row.__name__: row for row in ROWS}
+    assert ask(rows["keeps_dates"], Settable) == Finding(False, "yes with pickle=True")
+    assert ask(rows["logout_is_final"], Settable) == experiment(rows["logout_is_final"], Settable)
+
+
+@pytest.fixture
+def page(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- peers -->\n...\n<!-- end of peers -->\nafter\n", "utf-8")
+    return path
+
+
+def test_a_table_that_was_written_to_a_page_is_found_there(page):
+    write_part(page, "peers", paragraphs(FOUND, [Naive, Pickled], as_markdown))
+    assert differences(FOUND, [Naive, Pickled], page) == []
+    text = page.read_text("utf-8")
+    assert text.startswith("before\n<!-- peers -->\n|  | naive |")
+    assert text.endswith("\n<!-- end of peers -->\nafter\n")
+
+
+def test_an_answer_that_the_page_does_not_have_is_told(page):
+    write_part(page, "peers", paragraphs(FOUND, [Naive, Pickled], as_markdown))
+    now = {**FOUND, "It runs": [Finding(True), Finding(None)]}
+    assert differences(now, [Naive, Pickled], page) == ["| It runs | yes | — |"]
+
+
+def test_a_page_without_the_part_is_refused(page):
+    with pytest.raises(ValueError, match="no part between <!-- cost --> and <!-- end of cost -->"):
+        read_part(page, "cost")
+
+
+def test_the_readme_has_the_rows_that_are_asked():
+    lines = read_part(README, "peers").splitlines()
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")]
+    assert rows[2:] == [claim(row) for row in ROWS]
+    assert not [line for line in lines if "?" in line]
+
+
+def test_a_spread_is_the_median_and_the_quartiles():
+    assert Spread.of([1, 2, 3, 4, 100]).text() == "3.0 (2.0, 4.0)"
+    assert Spread.of([7]).text(0) == "7 (7, 7)"

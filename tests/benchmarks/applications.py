@@ -93,6 +93,20 @@ def starlette_app(
     return Starlette(routes=[route(path, view) for path, view in views.items()])
 
 
+def find_node_with_express() -> str:
+    """Return the path of Node, Express installed for it.
+
+    Raises: ``OSError`` or ``ImportError`` that says what is missing.
+    """
+    import pytest
+    from node import find_node
+
+    try:
+        return find_node()
+    except pytest.skip.Exception as reason:
+        raise OSError(reason) from None
+
+
 # One request, without a server.
 
 

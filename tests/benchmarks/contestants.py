@@ -10,16 +10,18 @@ import json
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from datetime import datetime
+from contextlib import closing, suppress
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 from wsgiref.util import setup_testing_defaults
 
-SECRET = "a secret of forty bytes, for this alone."
-WHEN = datetime(2026, 1, 2)
+from benchmarks.applications import SECRET, find_node_with_express
+
+WHEN = datetime(2026, 1, 2, tzinfo=UTC)
+NAIVE = WHEN.replace(tzinfo=None)
 _LONGEST_WAIT = 10  # seconds, for a library that lets a session's requests wait for each other
 
 Headers = list[tuple[str, str]]
@@ -51,6 +53,10 @@ class Peer:
     name: ClassVar[str]
     package: ClassVar[str]
     store: ClassVar[str]
+    best_way: ClassVar[str] = "it has no call for it"
+    """What it has for a counter that several requests raise."""
+    otherwise: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Settings with which some answers are others: how to say it, and arguments for the class."""
     app: Any
 
     def __init__(self, folder: Path) -> None:
@@ -121,7 +127,7 @@ class Peer:
         session = self.session(request)
         keys = ("name", "cart", "slow", "fast", "count")
         found = {key: session[key] for key in keys if key in session}
-        return found | {"is_date": "when" in session and session["when"] == WHEN}
+        return found | {"is_date": "when" in session and session["when"] in (WHEN, NAIVE)}
 
     def do_fast(self, request: Any) -> None:
         self.session(request)["fast"] = 1
@@ -146,6 +152,10 @@ class Peer:
 
     def do_date(self, request: Any) -> None:
         self.session(request)["when"] = WHEN
+        self.keep(request)
+
+    def do_naive_date(self, request: Any) -> None:
+        self.session(request)["when"] = NAIVE
         self.keep(request)
 
     def do_logout(self, request: Any) -> None:
@@ -347,6 +357,7 @@ class Sessionlab(WSGIPeer, Database):
 
     name = package = "sessionlab"
     store = "SQLiteStore"
+    best_way = "with session.atomic()"
     table = "sessions"
 
     def __init__(self, folder: Path) -> None:
@@ -382,13 +393,15 @@ class Beaker(WSGIPeer, Folder):
 
     name = package = "Beaker"
     store = "files"
+    best_way = "with lock(), under which its load() raises LockError"
+    otherwise: ClassVar = {"with save_accessed_time=False": {"save_accessed_time": False}}
 
     def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(folder)
         from beaker.middleware import SessionMiddleware
 
-        options = options or {"type": "file", "data_dir": str(self.records), "secret": SECRET}
-        self.app = SessionMiddleware(self.wsgi, **options)
+        files = {"type": "file", "data_dir": str(self.records), "secret": SECRET}
+        self.app = SessionMiddleware(self.wsgi, **(files | options))
 
     def session(self, request: Any) -> Any:
         return request["beaker.session"]
@@ -402,6 +415,20 @@ class Beaker(WSGIPeer, Folder):
     def login(self, request: Any) -> None:
         self.session(request).regenerate_id()
 
+    def increment(self, request: Any) -> None:
+        from beaker.exceptions import LockError
+
+        session = self.session(request)
+        self.pause()
+        session.lock()
+        try:
+            with suppress(LockError):
+                session.load()
+            session["count"] = session.get("count", 0) + 1
+            session.save()
+        finally:
+            session.unlock()
+
     def cookie_only(self) -> Peer:
         return Beaker(self.folder, type="cookie", validate_key=SECRET)
 
@@ -410,14 +437,18 @@ class FlaskPeer(WSGIPeer):
     """Flask-Session; its two stores differ in more than speed."""
 
     package = "Flask-Session"
+    otherwise: ClassVar = {
+        "with SESSION_REFRESH_EACH_REQUEST=False": {"SESSION_REFRESH_EACH_REQUEST": False}
+    }
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(folder)
         import flask
         import flask_session
 
         self.app = flask.Flask(__name__)
         self.configure(self.app)
+        self.app.config.update(options)
         flask_session.Session(self.app)
         self.app.add_url_rule("/<path>", "page", lambda path: self.serve(path, flask.request))
 
@@ -436,7 +467,7 @@ class FlaskPeer(WSGIPeer):
 class FlaskDatabase(FlaskPeer, Database):
     """Flask-Session, with records in SQLite."""
 
-    name = "Flask-Session"
+    name = "Flask-Session, SQL"
     store = "SQLAlchemy (SQLite)"
     table = "sessions"
 
@@ -455,7 +486,7 @@ class FlaskDatabase(FlaskPeer, Database):
 class FlaskFiles(FlaskPeer, Folder):
     """Flask-Session, with records in files."""
 
-    name = "Flask-S./files"
+    name = "Flask-Session, files"
     store = "cachelib's FileSystemCache"
 
     def configure(self, app: Any) -> None:
@@ -471,10 +502,12 @@ class Django(WSGIPeer, Database):
     name = package = "Django"
     store = "db (SQLite)"
     table = "django_session"
+    otherwise: ClassVar = {"with SESSION_SAVE_EVERY_REQUEST=True": {"saves_always": True}}
 
-    def __init__(self, folder: Path, engine: str = "db") -> None:
+    def __init__(self, folder: Path, engine: str = "db", saves_always: bool = False) -> None:
         super().__init__(folder)
         settings = _configure_django(engine, self.file)
+        settings.SESSION_SAVE_EVERY_REQUEST = saves_always
         from django.contrib.sessions.models import Session
         from django.core.handlers.wsgi import WSGIHandler
         from django.db import connection
@@ -535,7 +568,7 @@ class StarletteCookies(StarlettePeer):
     """Starlette's own middleware: the data in a signed cookie."""
 
     name, package = "Starlette", "starlette"
-    store = "none: the cookie"
+    store = "the cookie alone"
     has_store = False
 
     def __init__(self, folder: Path) -> None:
@@ -599,17 +632,19 @@ class Express(Peer):
 
     name = package = "express-session"
     store = "MemoryStore"
+    best_way = "with reload() beforehand"
+    otherwise: ClassVar = {
+        "with a store that stores at once, as its MemoryStore": {"delay": "no"},
+        "with resave: true, which is its default, and advised against": {"resave": "yes"},
+    }
     pausing = ("/slow", "/linger", "/count")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, delay: str = "yes", resave: str = "no") -> None:
         super().__init__(folder)
-        import pytest
+        find_node_with_express()
         from node import Node
 
-        try:
-            self.node = Node("peers.js")
-        except pytest.skip.Exception as reason:
-            raise OSError(reason) from None
+        self.node = Node("peers.js", delay, resave)
         self.port = self.node.receive()["port"]
 
     @classmethod

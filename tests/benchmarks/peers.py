@@ -1,16 +1,16 @@
 """Ask the same questions of session libraries, and print a table of what they did.
 
-    python tests/benchmarks/peers.py [--only NAME ...] [--markdown FILE]
+    python tests/benchmarks/peers.py [--only NAME ...] [--write README.md | --check README.md]
 
 The rules of this file: a row is a function that makes an experiment on a library which it doesn't
 know, and its docstring is what the table claims. Nothing sleeps: what happens amid a request is
-called from its handler. What an experiment can't tell, the table does not say.
+called from its handler. Each has its defaults; where one of its settings turns an answer round, a
+note says so. What an experiment can't tell is a "?", and the exit status is 1.
 """
 
 import argparse
 import json
 import logging
-import platform
 import sys
 import time
 import warnings
@@ -35,6 +35,7 @@ from benchmarks.contestants import (
     Send,
     send_asgi,
 )
+from benchmarks.report import Lines, about, as_markdown, as_text, read_part, write_part
 
 
 class Finding(NamedTuple):
@@ -179,10 +180,10 @@ def reads_undo_nothing(peer: Peer) -> Finding:
 
 
 def counts_exactly(peer: Peer) -> Finding:
-    """Two overlapping requests add one, in the library's best way: 2"""
+    """A counter that two overlapping requests raise ends at 2, with the library's call for it"""
     browser = visit(peer)
     overlap(peer, browser, "/count", lambda: browser.get("/count"))
-    return Finding(browser.read().get("count") == 2)
+    return Finding(browser.read().get("count") == 2, peer.best_way)
 
 
 def logout_ends_the_cookie(peer: Peer) -> Finding:
@@ -294,10 +295,14 @@ def varies_with_the_cookie(peer: Peer) -> Finding:
     return Finding("cookie" in [part.strip().lower() for part in vary.split(",")])
 
 
-def is_hidden_from_scripts_and_strangers(peer: Peer) -> Finding:
-    """The cookie is HttpOnly and has a SameSite, by default"""
-    text = visit(peer).set_cookies[0].lower()
-    return Finding("httponly" in text and "samesite" in text)
+def is_hidden_from_scripts(peer: Peer) -> Finding:
+    """The cookie is HttpOnly, by default"""
+    return Finding("; httponly" in visit(peer).set_cookies[0].lower())
+
+
+def is_kept_from_other_sites(peer: Peer) -> Finding:
+    """The cookie has a SameSite, by default"""
+    return Finding("; samesite=" in visit(peer).set_cookies[0].lower())
 
 
 def is_secure_over_https(peer: Peer) -> Finding:
@@ -306,9 +311,18 @@ def is_secure_over_https(peer: Peer) -> Finding:
 
 
 def keeps_dates(peer: Peer) -> Finding:
-    """A date comes back as a date, by default"""
+    """A date with a time zone comes back as a date, by default"""
+    return _keeps(peer, "/date")
+
+
+def keeps_naive_dates(peer: Peer) -> Finding:
+    """A date without a time zone comes back as a date, by default"""
+    return _keeps(peer, "/naive_date")
+
+
+def _keeps(peer: Peer, path: str) -> Finding:
     browser = visit(peer)
-    answer = browser.get("/date", may_fail=True)
+    answer = browser.get(path, may_fail=True)
     return Finding(browser.read()["is_date"], status(answer).replace("slow ", ""))
 
 
@@ -352,9 +366,11 @@ ROWS: tuple[Row, ...] = (
     finds_its_cookie_among_odd_ones,
     keeps_a_nested_change,
     varies_with_the_cookie,
-    is_hidden_from_scripts_and_strangers,
+    is_hidden_from_scripts,
+    is_kept_from_other_sites,
     is_secure_over_https,
     keeps_dates,
+    keeps_naive_dates,
     serves_asgi,
     needs_no_storage,
 )
@@ -362,10 +378,10 @@ ROWS: tuple[Row, ...] = (
 # The run.
 
 
-def experiment(row: Row, peer_class: type[Peer]) -> Finding:
+def experiment(row: Row, peer_class: type[Peer], **options: Any) -> Finding:
     """Return what a row finds of a peer that is made for it alone."""
     with TemporaryDirectory() as folder:
-        peer = peer_class(Path(folder))
+        peer = peer_class(Path(folder), **options)
         try:
             finding = row(peer)
             if peer.trouble is not None:
@@ -378,13 +394,26 @@ def experiment(row: Row, peer_class: type[Peer]) -> Finding:
             peer.close()
 
 
+def ask(row: Row, peer_class: type[Peer]) -> Finding:
+    """Return what a row finds, noting with which other settings it finds something else."""
+    finding = experiment(row, peer_class)
+    for settings, options in peer_class.otherwise.items():
+        other = experiment(row, peer_class, **options)
+        if finding.is_untold or other.is_untold:
+            return finding if finding.is_untold else other
+        if other.holds != finding.holds:
+            note = f"{finding.note}; {other} {settings}".removeprefix("; ")
+            finding = finding._replace(note=note)
+    return finding
+
+
 def run(peers: list[type[Peer]]) -> Table:
     """Return what each row found of each peer; what the libraries log and warn of is not shown."""
     logging.disable(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return {claim(row): [experiment(row, peer) for peer in peers] for row in ROWS}
+            return {claim(row): [ask(row, peer) for peer in peers] for row in ROWS}
     finally:
         logging.disable(logging.NOTSET)
 
@@ -412,51 +441,50 @@ def notes(table: Table) -> list[str]:
     return list(dict.fromkeys(note for note in found if note))
 
 
-def cells(table: Table) -> Iterator[list[str]]:
-    """Yield each row's claim and its answers, with the numbers of the footnotes."""
+def lines_of(table: Table, peers: list[type[Peer]]) -> Lines:
+    """Return the head, and each row's claim and answers, with the numbers of the footnotes."""
     numbers = {note: f" [{number}]" for number, note in enumerate(notes(table), 1)}
+    lines = [["", *(peer.name for peer in peers)]]
     for text, findings in table.items():
-        yield [text, *(f"{finding}{numbers.get(finding.note, '')}" for finding in findings)]
+        lines.append([text, *(f"{found}{numbers.get(found.note, '')}" for found in findings)])
+    return lines
 
 
-def as_text(table: Table, peers: list[type[Peer]]) -> str:
-    """Return the table for a terminal."""
-    lines = [["", *(peer.name for peer in peers)], *cells(table)]
-    widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)]
-
-    def padded(line: list[str]) -> str:
-        return "".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-
-    numbered = [f"[{number}] {note}" for number, note in enumerate(notes(table), 1)]
-    return "\n".join([*map(about, peers), "", *map(padded, lines), "", *numbered])
+def paragraphs(table: Table, peers: list[type[Peer]], form: Callable[[Lines], str]) -> list[str]:
+    """Return the table in a form, the footnotes, and what the columns are about."""
+    numbered = "\n".join(f"{number}. {note}" for number, note in enumerate(notes(table), 1))
+    columns = (f"{peer.package} {peer.version()}, {peer.store}" for peer in peers)
+    return [form(lines_of(table, peers)), numbered, f"Versions. {'; '.join(columns)}. {about()}."]
 
 
-def as_markdown(table: Table, peers: list[type[Peer]]) -> str:
-    """Return the table for a page."""
-    lines = [["", *(peer.name for peer in peers)], ["---"] * (len(peers) + 1), *cells(table)]
-    rows = ["| " + " | ".join(line) + " |" for line in lines]
-    numbered = [f"{number}. {note}" for number, note in enumerate(notes(table), 1)]
-    return "\n".join([*(f"- {about(peer)}" for peer in peers), "", *rows, "", *numbered, ""])
+def differences(table: Table, peers: list[type[Peer]], page: Path) -> list[str]:
+    """Return the lines of this run that the page does not have; versions may be others."""
+    there = read_part(page, "peers").splitlines()
+    here = "\n".join(paragraphs(table, peers, as_markdown)[:-1]).splitlines()
+    return [line for line in here if line not in there]
 
 
-def about(peer: type[Peer]) -> str:
-    """Return what a column is about."""
-    return f"{peer.name}: {peer.package} {peer.version()}, {peer.store}"
-
-
-def main() -> None:
-    """Print the table."""
+def main() -> int:
+    """Print the table.  Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     names = {peer.name: peer for peer in CONTESTANTS}
     parser.add_argument("--only", nargs="+", choices=names, default=list(names), metavar="NAME")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it there, too")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table there")
+    parser.add_argument("--check", type=Path, metavar="PAGE", help="fail if it has another table")
     options = parser.parse_args()
     peers = list(installed([names[name] for name in options.only]))
     table = run(peers)
-    print(f"Python {platform.python_version()}\n\n{as_text(table, peers)}")
-    if options.markdown:
-        options.markdown.write_text(as_markdown(table, peers), encoding="utf-8")
+    print(*paragraphs(table, peers, as_text), sep="\n\n")
+    if any(finding.is_untold for findings in table.values() for finding in findings):
+        print("\nFAILED: where there is a ?, the experiment did not come about; its note says why")
+        return 1
+    if options.write:
+        write_part(options.write, "peers", paragraphs(table, peers, as_markdown))
+    if options.check and (surprises := differences(table, peers, options.check)):
+        print(f"\nFAILED: {options.check} has not these lines:", *surprises, sep="\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

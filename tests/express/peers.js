@@ -9,6 +9,8 @@ const express = require('express')
 const readline = require('node:readline')
 const session = require('express-session')
 
+// As late as any store is that has to be asked over a wire; its MemoryStore stores at once.
+const [isDelayed, resave] = process.argv.slice(2).map((word) => word === 'yes')
 const SECRET = 'a secret of forty bytes, for this alone.'
 const WHEN = new Date(Date.UTC(2026, 0, 2))
 
@@ -27,8 +29,8 @@ class Store extends session.MemoryStore {
   set (id, value, done) {
     if (!isHeld) return this._attempt(done, () => super.set(id, value, done))
     isHeld = false
-    waiting.push(() => super.set(id, value, done))
-    // As late as any store is that has to be asked over a wire.
+    if (isDelayed) waiting.push(() => super.set(id, value, done))
+    else super.set(id, value, () => waiting.push(done))
     setImmediate(() => say({ saving: response.headersSent ? 'head sent' : 'nothing sent' }))
   }
 
@@ -62,13 +64,15 @@ const actions = {
   fast: ({ session }) => { session.fast = 1 },
   slow: async ({ session }) => { await pause(); session.slow = 1 },
   linger: async () => { await pause() },
-  count: async ({ session }) => {
-    const count = session.count || 0
+  count: async (request) => {
+    await wait((done) => request.session.reload(done))
+    const count = request.session.count || 0
     await pause()
-    session.count = count + 1
+    request.session.count = count + 1
   },
   nest: ({ session }) => { session.cart.tea = 2 },
   date: ({ session }) => { session.when = WHEN },
+  naive_date: ({ session }) => { session.when = WHEN }, // JavaScript has one kind
   logout: ({ session }) => wait((done) => session.destroy(done)),
   login: async (request) => {
     await wait((done) => request.session.regenerate(done))
@@ -82,7 +86,7 @@ const actions = {
 const app = express()
 app.disable('etag')
 app.use((request, reply, next) => { response = reply; next() })
-app.use(session({ secret: SECRET, store: new Store(), resave: false, saveUninitialized: false, proxy: true }))
+app.use(session({ secret: SECRET, store: new Store(), resave, saveUninitialized: false, proxy: true }))
 app.get('/:action', async (request, reply) => {
   reply.send(await actions[request.params.action](request) || {})
 })
