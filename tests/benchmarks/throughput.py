@@ -1,12 +1,11 @@
 """Measure how many requests a second a real server answers, with and without sessions.
 
-    python tests/benchmarks/throughput.py [--quick] [--rounds N] [--seconds N] [--draw FILE]
+    python tests/benchmarks/throughput.py [--quick] [--write README.md] [--draw FILE]
 
 All is over loopback. Bottle stands under waitress, a server with threads: bare, with sessionlab and
 with Beaker; Express under Node: bare and with express-session. Each server is a process of its own,
-and so is the client: wrk where it is on the PATH (``apt-get install wrk``), else, and if it is to
-be quick, one in Python, which may be slower than the servers are; the table says which. Each keeps
-its records in memory.
+and so is the client: wrk (``apt-get install wrk``). If it is to be quick, that is one in Python,
+which is slower than the servers are. Each keeps its records in memory.
 
 The rules of this file: all take turns in each round, and a ratio is that of one round. The clients
 share as many sessions as there are cookies, more than there are clients, as no browser waits for
@@ -16,7 +15,6 @@ counts for nothing.
 
 import argparse
 import json
-import platform
 import re
 import shutil
 import subprocess
@@ -28,38 +26,51 @@ from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from operator import attrgetter, methodcaller
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' own modules
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this checkout, not an installed version
 
-from benchmarks.applications import DATA, NEIGHBOUR, SECRET, Application, bottle_app, make_views
+from benchmarks.applications import (
+    DATA,
+    NEIGHBOUR,
+    SECRET,
+    Application,
+    bottle_app,
+    find_node_with_express,
+    make_views,
+)
 from benchmarks.drawing import bars
+from benchmarks.report import Lines, Spread, about, as_markdown, as_text, write_part
 
 BARE, OURS, BEAKER = "Bottle", "Bottle, sessionlab", "Bottle, Beaker"
 EXPRESS, EXPRESS_SESSION = "Express", "Express, express-session"
 BASES = {BARE: BARE, OURS: BARE, BEAKER: BARE, EXPRESS: EXPRESS, EXPRESS_SESSION: EXPRESS}
 KINDS = ("read", "write", "untouched")
-COOKIES = 64
+COOKIES = 256
 THREADS = 4  # of the server; waitress' own default
 
+Load = Callable[[str, list[str], int, float], float]
 Rates = dict[tuple[str, str], list[float]]  # requests a second in each round
 
 # The servers.
 
 
-def application(name: str) -> Application:
-    """Return one of the applications in Python."""
+def application(name: str, store: str) -> Application:
+    """Return one of the applications in Python; ``store`` is where sessionlab keeps its records."""
     plain = dict(DATA)
     if name == BARE:
         return bottle_app(make_views(lambda request: plain))
     if name == OURS:
         import sessionlab
 
-        return sessionlab.SessionMiddleware(bottle_app(make_views(attrgetter("session"))), SECRET)
+        app, stored = bottle_app(make_views(attrgetter("session"))), sessionlab.MemoryStore()
+        if store.startswith("redis:"):
+            stored = sessionlab.RedisStore.from_url(store)
+        elif store:
+            stored = sessionlab.SQLiteStore(store)
+        return sessionlab.SessionMiddleware(app, SECRET, store=stored)
     import beaker.middleware
 
     session_of = lambda request: request.environ["beaker.session"]  # noqa: E731
@@ -67,24 +78,35 @@ def application(name: str) -> Application:
     return beaker.middleware.SessionMiddleware(app, secret=SECRET)
 
 
-def serve(name: str) -> None:
+def serve(name: str, store: str) -> None:
     """Serve an application until this process ends; the port is the line that is printed."""
     import waitress
 
-    server = waitress.create_server(application(name), host="127.0.0.1", port=0, threads=THREADS)
+    server = waitress.create_server(
+        application(name, store), host="127.0.0.1", port=0, threads=THREADS
+    )
     print(server.effective_port, flush=True)
     server.run()
 
 
 @contextmanager
-def running(name: str) -> Iterator[int]:
-    """Start a server of its own, and give its port."""
-    command = [sys.executable, __file__, "--serve", name]
+def running(name: str, store: str = "") -> Iterator[int]:
+    """Start a server of its own, and give its port.
+
+    ``store`` is a file for SQLite or the URL of a Redis; records are in memory without one.
+    """
+    command = [sys.executable, __file__, "--serve", name, store]
     if BASES[name] == EXPRESS:
-        from node import FOLDER, find_node
+        from node import FOLDER
 
         kind = "bare" if name == EXPRESS else "session"
-        command = [find_node(), str(FOLDER / "throughput.js"), kind, SECRET, json.dumps(DATA)]
+        command = [
+            find_node_with_express(),
+            str(FOLDER / "throughput.js"),
+            kind,
+            SECRET,
+            json.dumps(DATA),
+        ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         yield int(process.stdout.readline())
@@ -113,6 +135,16 @@ def prove(name: str, port: int) -> list[str]:
         assert ask("/read", cookies)[0] == DATA["name"]
     assert ask("/untouched", found[0])[0] == "Hello"
     return found
+
+
+def contestants() -> list[str]:
+    """Return the names of the servers; say why Express is left out, where it is not there."""
+    try:
+        find_node_with_express()
+    except (ImportError, OSError) as error:
+        print(f"Express is left out: {error}\n")
+        return [name for name, base in BASES.items() if base != EXPRESS]
+    return list(BASES)
 
 
 # The clients.
@@ -170,12 +202,22 @@ def ask_for_a_while(url: str, cookies: list[str], clients: int, seconds: float) 
     return sum(counts) / seconds
 
 
+def find_client(tool: str) -> Load:
+    """Return what makes the load; end with a word of what to install if it is not there."""
+    if tool == "python":
+        return load_by_python
+    if shutil.which("wrk") is None:
+        sys.exit(
+            "wrk is not on the PATH: apt-get install wrk, or brew install wrk. (A client in Python"
+            " is slower than the servers, so that its figures are its own: --client python.)"
+        )
+    return load_by_wrk
+
+
 # The measurement.
 
 
-def measure(
-    names: list[str], load: Callable[..., float], clients: int, rounds: int, seconds: float
-) -> Rates:
+def measure(names: list[str], load: Load, clients: int, rounds: int, seconds: float) -> Rates:
     """Return the rates of each round, in which all take turns."""
     rates: Rates = defaultdict(list)
     with ExitStack() as stack:
@@ -191,56 +233,67 @@ def measure(
     return rates
 
 
-def print_table(rates: Rates) -> None:
-    """Print requests a second, and what part of the same application without sessions they are."""
+def tables(rates: Rates) -> list[Lines]:
+    """Return requests a second, and which part of somebody else's they are in the same round."""
     names = list(dict.fromkeys(name for name, _ in rates))
-    print("requests a second".ljust(30), *(kind.rjust(10) for kind in KINDS))
-    for name in names:
-        print(name.ljust(30), *(f"{median(rates[name, kind]):10.0f}" for kind in KINDS))
-    print("\nratios".ljust(31), *(kind.rjust(10) for kind in KINDS))
+    found = [["requests a second", *KINDS]]
+    found += [[name, *(Spread.of(rates[name, kind]).text(0) for kind in KINDS)] for name in names]
     pairs = [(name, BASES[name]) for name in names if name not in BASES.values()]
-    for one, other in [*pairs, (OURS, BEAKER)]:
-        parts = (_ratio(rates[one, kind], rates[other, kind]) for kind in KINDS)
-        print(f"{one} : {other}".ljust(30), *(f"{part:10.2f}" for part in parts))
+    pairs += [(OURS, other) for other in (BEAKER, EXPRESS_SESSION) if other in names]
+    parts = [["which part of whose", *KINDS]]
+    for one, other in pairs:
+        ratios = (_ratios(rates[one, kind], rates[other, kind]).text(2) for kind in KINDS)
+        parts.append([f"{one} : {other}", *ratios])
+    return [found, parts]
 
 
-def _ratio(ones: list[float], others: list[float]) -> float:
-    return median(one / other for one, other in zip(ones, others, strict=True))
+def _ratios(ones: list[float], others: list[float]) -> Spread:
+    return Spread.of([one / other for one, other in zip(ones, others, strict=True)])
 
 
-def draw(rates: Rates) -> str:
+def draw(rates: Rates, conditions: str) -> str:
     """Return a picture of the table, as SVG."""
     names = list(dict.fromkeys(name for name, _ in rates))
-    groups = {kind: {name: median(rates[name, kind]) for name in names} for kind in KINDS}
-    return bars("Requests a second over loopback, one process each", groups, OURS, digits=0)
+    groups = {kind: {name: Spread.of(rates[name, kind]) for name in names} for kind in KINDS}
+    return bars(f"Requests a second over loopback: {conditions}", groups, OURS, digits=0)
+
+
+def add_client_options(parser: argparse.ArgumentParser) -> None:
+    """Add what ``growth.py`` has, too."""
+    parser.add_argument("--client", choices=["wrk", "python"], help="what makes the load; wrk")
+    parser.add_argument(
+        "--quick", action="store_true", help="see that it runs; figures mean little"
+    )
 
 
 def main() -> None:
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="of load, for each in each round")
     parser.add_argument("--clients", type=int, default=8, help="connections that are kept open")
-    parser.add_argument(
-        "--quick", action="store_true", help="see that it runs; figures mean little"
-    )
+    add_client_options(parser)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables there")
     parser.add_argument("--draw", type=Path, metavar="FILE", help="write the picture, an SVG")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--load", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve or options.load:
-        return serve(options.serve) if options.serve else print(ask_for_a_while(*options.load))
-    names: list[Any] = list(BASES) if shutil.which("node") else [BARE, OURS, BEAKER]
-    is_wrk = shutil.which("wrk") is not None and not options.quick
-    tool, load = ("wrk", load_by_wrk) if is_wrk else ("a client in Python", load_by_python)
+        return serve(*options.serve) if options.serve else print(ask_for_a_while(*options.load))
+    tool = options.client or ("python" if options.quick else "wrk")
+    load = find_client(tool)
     rounds, seconds = (1, 0.1) if options.quick else (options.rounds, options.seconds)
-    print(
-        f"Python {platform.python_version()}; {tool}, {options.clients} connections; median of"
-        f" {rounds} rounds of {seconds:g} s each\n"
+    rates = measure(contestants(), load, options.clients, rounds, seconds)
+    conditions = f"{tool}, {options.clients} connections, waitress with {THREADS} threads"
+    caption = (
+        f"Over loopback: {conditions}, {COOKIES} sessions. Median of {rounds} rounds of"
+        f" {seconds:g} s, in brackets the quartiles. {about()}."
     )
-    rates = measure(names, load, options.clients, rounds, seconds)
-    print_table(rates)
+    print(caption, *map(as_text, tables(rates)), sep="\n\n")
+    if options.write is not None:
+        write_part(options.write, "throughput", [caption, *map(as_markdown, tables(rates))])
     if options.draw is not None:
-        options.draw.write_text(draw(rates), encoding="utf-8")
+        options.draw.write_text(draw(rates, conditions), encoding="utf-8")
 
 
 if __name__ == "__main__":
