@@ -4,6 +4,7 @@ Each of its rows says yes of one library here and no of another: sessionlab, and
 on purpose.
 """
 
+import argparse
 import base64
 import json
 import pickle
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from benchmarks import contestants
+from benchmarks import contestants, throughput
 from benchmarks.contestants import SECRET, Peer, Sessionlab, WSGIPeer, send_asgi
+from benchmarks.drawing import bars
 from benchmarks.peers import (
     ROWS,
     Finding,
@@ -289,6 +291,52 @@ def test_the_readme_has_the_rows_that_are_asked():
     assert not [line for line in lines if "?" in line]
 
 
+def test_the_readme_has_the_figures_that_the_benchmarks_write():
+    assert "| first read |" in read_part(README, "cost")
+    assert "| Bottle, sessionlab |" in read_part(README, "throughput")
+    assert "| memory |" in read_part(README, "growth")
+
+
 def test_a_spread_is_the_median_and_the_quartiles():
     assert Spread.of([1, 2, 3, 4, 100]).text() == "3.0 (2.0, 4.0)"
     assert Spread.of([7]).text(0) == "7 (7, 7)"
+
+
+def test_a_bar_has_its_number_and_a_line_between_the_quartiles():
+    picture = bars("Cost", {"read": {"ours": Spread(1, 2, 4), "theirs": Spread(5, 6, 7)}}, "ours")
+    scale = (640 - 150) / 7
+    assert f'width="{2 * scale:.1f}"' in picture
+    assert f'd="M{150 + scale:.1f} 79h{3 * scale:.1f}"' in picture
+    assert ">2.0</text>" in picture
+
+
+RATES = {
+    (name, kind): [rate, 2 * rate, 4 * rate]
+    for name, rate in {throughput.BARE: 100, throughput.OURS: 80, throughput.BEAKER: 160}.items()
+    for kind in throughput.KINDS
+}
+
+
+def test_a_ratio_is_that_of_one_round():
+    _, parts = throughput.tables(RATES)
+    found = {line[0]: line[1] for line in parts}
+    assert found["Bottle, sessionlab : Bottle"] == "0.80 (0.80, 0.80)"
+    assert found["Bottle, sessionlab : Bottle, Beaker"] == "0.50 (0.50, 0.50)"
+
+
+def options(client=None, is_quick=False):
+    return argparse.Namespace(client=client, quick=is_quick)
+
+
+def test_without_wrk_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match="apt-get install wrk"):
+        throughput.find_client(options())
+    for choice in (options(client="python"), options(is_quick=True)):
+        assert throughput.find_client(choice)[0] == "a client in Python"
+
+
+def test_express_is_left_out_by_name_where_there_is_no_node(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    assert throughput.contestants() == [throughput.BARE, throughput.OURS, throughput.BEAKER]
+    assert capsys.readouterr().out.startswith("Express is left out: no Node")

@@ -1,4 +1,4 @@
-"""The applications that the benchmarks call: the same handlers in three frameworks, and one call.
+"""The applications that the benchmarks call: the same handlers in four frameworks, and one call.
 
 The rules of this file: it knows no session library. Whoever wants one puts it around an
 application, or says how a handler finds its session.
@@ -64,7 +64,7 @@ def bottle_app(views: Views) -> Application:
 
 
 def flask_app(views: Views, secret: str | None = None) -> Application:
-    """Return a Flask application; without a secret it has no sessions."""
+    """Return a Flask application; without a secret it has no sessions of its own."""
     import flask
 
     app = flask.Flask(__name__)
@@ -72,6 +72,36 @@ def flask_app(views: Views, secret: str | None = None) -> Application:
     for path, view in views.items():
         app.add_url_rule(path, path, partial(view, flask.request))
     return app
+
+
+def django_apps(views: Views) -> tuple[Application, Application]:
+    """Return a Django application without sessions, and one with those in its cache in memory.
+
+    Its settings are the process's, so that both have the same views.
+    """
+    import django
+    from django.conf import settings
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.http import HttpResponse
+    from django.urls import path
+
+    def page(view: Callable[[Any], str]) -> Callable[[Any], Any]:
+        return lambda request: HttpResponse(view(request))
+
+    pages = [path(name.strip("/"), page(view)) for name, view in views.items()]
+    memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    settings.configure(
+        SECRET_KEY=SECRET,
+        ALLOWED_HOSTS=["*"],
+        ROOT_URLCONF=type("urls", (), {"urlpatterns": pages}),
+        CACHES={"default": {**memory, "OPTIONS": {"MAX_ENTRIES": 1_000_000}}},
+        SESSION_ENGINE="django.contrib.sessions.backends.cache",
+        LOGGING_CONFIG=None,
+    )
+    django.setup()
+    bare = WSGIHandler()
+    settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
+    return bare, WSGIHandler()
 
 
 def starlette_app(
@@ -115,7 +145,10 @@ def call_wsgi(app: Application, path: str, cookies: str) -> Answer:
     head: list[Any] = []
     environ = {**ENVIRON, "PATH_INFO": path, "HTTP_COOKIE": cookies}
     body = app(environ, lambda *arguments: head.extend(arguments))
-    return head[0], head[1], b"".join(body)
+    content = b"".join(body)
+    if hasattr(body, "close"):
+        body.close()
+    return head[0], head[1], content
 
 
 def call_asgi(app: Application, path: str, cookies: str) -> Answer:

@@ -66,7 +66,9 @@ def _text(x: float, y: float, text: str, style: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y}"{look}>{escape(text)}</text>'
 
 
-def lines(x: str, y: str, curves: Mapping[str, Mapping[float, Spread]], log: str) -> str:
+def lines(
+    title: str, x: str, y: str, curves: Mapping[str, Mapping[float, Spread]], log: str
+) -> str:
     """Return the SVG of a line for each of ``curves``, from x to y, with its quartiles.
 
     ``log`` names the axes that count in powers.  Raises: ``ImportError`` without matplotlib.
@@ -78,6 +80,7 @@ def lines(x: str, y: str, curves: Mapping[str, Mapping[float, Spread]], log: str
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **settings}):
         figure = Figure(figsize=(8, 3.4), layout="constrained")
         axes = figure.add_subplot(xlabel=x, ylabel=y)
+        axes.set_title(title, loc="left", fontweight="bold", fontsize="medium")
         for (name, points), mark in zip(curves.items(), "os^Dv<>", strict=False):
             middles = [value.middle for value in points.values()]
             below = [value.middle - value.low for value in points.values()]
@@ -87,11 +90,11 @@ def lines(x: str, y: str, curves: Mapping[str, Mapping[float, Spread]], log: str
         xs = sorted({x for points in curves.values() for x in points})
         axes.set_xscale("log")
         axes.set_xticks(xs, [f"{x:,.0f}" for x in xs])
-        axes.minorticks_off()
         if "y" in log:
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)  # or a small difference looks like a large one
+        axes.minorticks_off()
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         axes.grid(alpha=0.3)
         figure.legend(loc="outside right center", frameon=False)

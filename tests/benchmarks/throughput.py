@@ -202,16 +202,17 @@ def ask_for_a_while(url: str, cookies: list[str], clients: int, seconds: float) 
     return sum(counts) / seconds
 
 
-def find_client(tool: str) -> Load:
+def find_client(options: argparse.Namespace) -> tuple[str, Load]:
     """Return what makes the load; end with a word of what to install if it is not there."""
+    tool = options.client or ("python" if options.quick else "wrk")
     if tool == "python":
-        return load_by_python
+        return "a client in Python", load_by_python
     if shutil.which("wrk") is None:
         sys.exit(
             "wrk is not on the PATH: apt-get install wrk, or brew install wrk. (A client in Python"
             " is slower than the servers, so that its figures are its own: --client python.)"
         )
-    return load_by_wrk
+    return "wrk", load_by_wrk
 
 
 # The measurement.
@@ -280,8 +281,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.serve or options.load:
         return serve(*options.serve) if options.serve else print(ask_for_a_while(*options.load))
-    tool = options.client or ("python" if options.quick else "wrk")
-    load = find_client(tool)
+    tool, load = find_client(options)
     rounds, seconds = (1, 0.1) if options.quick else (options.rounds, options.seconds)
     rates = measure(contestants(), load, options.clients, rounds, seconds)
     conditions = f"{tool}, {options.clients} connections, waitress with {THREADS} threads"
