@@ -300,7 +300,7 @@ def tables(costs: Costs) -> list[Lines]:
     names = list(dict.fromkeys(name for name, _ in costs))
     found = [["µs above bare", "(bare)", *KINDS]]
     found += [[name, *(_text(costs.get((name, kind))) for kind in found[0][1:])] for name in names]
-    parts = [["which part of whose", *KINDS]]
+    parts = [["ratio", *KINDS]]
     for ours, other in _pairs(names):
         # A floor is that of a read, and whatever we do is measured by it; as it is by our own read.
         by_read = other == ours or other.startswith("floor")

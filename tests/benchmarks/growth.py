@@ -284,7 +284,8 @@ def main() -> None:
         found = show(title, "sessions", y, pauses, digits=2)
     if options.write is not None:
         caption = f"{title}, in {y}. {about()}."
-        write_part(options.write, "growth", [caption, as_markdown(found)])
+        pauses_alone = [line[:-1] for line in found]  # a ratio to next to nothing says little
+        write_part(options.write, "growth", [caption, as_markdown(pauses_alone)])
     if options.draw is not None:
         draw(options.draw, sizes, clients, sessions, tool)
 

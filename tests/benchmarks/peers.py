@@ -473,10 +473,12 @@ def main() -> int:
     parser.add_argument("--check", type=Path, metavar="PAGE", help="fail if it has another table")
     options = parser.parse_args()
     peers = list(installed([names[name] for name in options.only]))
+    if (options.write or options.check) and len(peers) < len(CONTESTANTS):
+        sys.exit("FAILED: the page's table has all libraries, and some are left out")
     table = run(peers)
     print(*paragraphs(table, peers, as_text), sep="\n\n")
     if any(finding.is_untold for findings in table.values() for finding in findings):
-        print("\nFAILED: where there is a ?, the experiment did not come about; its note says why")
+        print("\nFAILED: a ? is an experiment that did not come about; its note says why")
         return 1
     if options.write:
         write_part(options.write, "peers", paragraphs(table, peers, as_markdown))

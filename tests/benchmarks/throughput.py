@@ -241,7 +241,7 @@ def tables(rates: Rates) -> list[Lines]:
     found += [[name, *(Spread.of(rates[name, kind]).text(0) for kind in KINDS)] for name in names]
     pairs = [(name, BASES[name]) for name in names if name not in BASES.values()]
     pairs += [(OURS, other) for other in (BEAKER, EXPRESS_SESSION) if other in names]
-    parts = [["which part of whose", *KINDS]]
+    parts = [["ratio", *KINDS]]
     for one, other in pairs:
         ratios = (_ratios(rates[one, kind], rates[other, kind]).text(2) for kind in KINDS)
         parts.append([f"{one} : {other}", *ratios])
