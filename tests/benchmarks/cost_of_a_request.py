@@ -253,8 +253,8 @@ def measure(rounds: int, requests: int, folder: str, valkey: Valkey | NoValkey) 
     """
     field = []
     for contestant in contestants(folder, our_stores(folder, valkey)):
-        cookies = {which: cycle(texts) for which, texts in prove(contestant).items()}
-        field.append((contestant, cookies))
+        sent = {which: (cycle(texts), cycle(texts)) for which, texts in prove(contestant).items()}
+        field.append((contestant, sent))
     ground = floors(folder, valkey)
     samples: Samples = defaultdict(list)
 
@@ -269,11 +269,11 @@ def measure(rounds: int, requests: int, folder: str, valkey: Valkey | NoValkey) 
         for name, least in ground.items():
             note(name, "read", time_requests(least, requests))
         for kind, (path, which) in KINDS.items():
-            for contestant, cookies in field:
-                name, call, bare, app = contestant
-                turn = cookies[which]
-                without = time_requests(lambda: call(bare, path, next(turn)), requests)  # noqa: B023
-                found = time_requests(lambda: call(app, path, next(turn)), requests)  # noqa: B023
+            for (name, call, bare, app), sent in field:
+                # Each has a turn of its own, or the application would meet only half of the cookies.
+                ours, others = sent[which]
+                without = time_requests(lambda: call(bare, path, next(others)), requests)  # noqa: B023
+                found = time_requests(lambda: call(app, path, next(ours)), requests)  # noqa: B023
                 note(name, kind, found, without)
                 if kind == "read":
                     note(name, "(bare)", without)
