@@ -270,7 +270,7 @@ def measure(rounds: int, requests: int, folder: str, valkey: Valkey | NoValkey) 
             note(name, "read", time_requests(least, requests))
         for kind, (path, which) in KINDS.items():
             for (name, call, bare, app), sent in field:
-                # Each has a turn of its own, or the application would meet only half of the cookies.
+                # Each its own, or the application would meet only half of the cookies.
                 ours, others = sent[which]
                 without = time_requests(lambda: call(bare, path, next(others)), requests)  # noqa: B023
                 found = time_requests(lambda: call(app, path, next(ours)), requests)  # noqa: B023

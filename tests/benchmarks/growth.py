@@ -271,6 +271,8 @@ def main() -> None:
     seconds = 0.02 if options.quick else 1
     tool, load = throughput.find_client(options)
     valkey = start_valkey()
+    if isinstance(valkey, NoValkey):
+        print(f"Redis is left out: {valkey}\n")
     print(f"Median of {rounds} rounds, in brackets the quartiles. {about()}.")
     with TemporaryDirectory() as folder:
         sizes = by_size(rounds, folder, valkey)
