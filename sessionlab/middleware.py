@@ -143,6 +143,10 @@ class SessionMiddleware:
 class _Exchange:
     """One request and its response, which is held back until the session is stored."""
 
+    _status: str | None = None
+    _is_sent = False
+    _refusal: list[bytes] | None = None  # the body of a 503 or 409 sent in its place
+
     def __init__(
         self,
         middleware: SessionMiddleware,
@@ -154,9 +158,6 @@ class _Exchange:
         self._environ = environ
         self._settings = settings
         self._server_start = server_start
-        self._status: str | None = None
-        self._is_sent = False
-        self._refusal: list[bytes] | None = None  # the body of a 503 or 409 sent in its place
 
     def run(self) -> Iterable[bytes]:
         environ = self._environ

@@ -12,7 +12,6 @@ import secrets
 import threading
 from contextlib import suppress
 from http.cookies import SimpleCookie
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -30,11 +29,9 @@ from benchmarks.peers import (
     paragraphs,
     run,
 )
-from benchmarks.report import Spread, as_markdown, as_text, read_part, write_part
+from benchmarks.report import FIGURES, README, Spread, as_markdown, as_text, read_part, write_part
 
 from sessionlab import BadSignature, SessionGone, sign, unsign
-
-README = Path(__file__).parents[1] / "README.md"
 
 
 class Planted(Peer):
@@ -291,10 +288,12 @@ def test_the_readme_has_the_rows_that_are_asked():
     assert not [line for line in lines if "?" in line]
 
 
-def test_the_readme_has_the_figures_that_the_benchmarks_write():
-    assert "| first read |" in read_part(README, "cost")
-    assert "| Bottle, sessionlab |" in read_part(README, "throughput")
-    assert "| memory |" in read_part(README, "growth")
+def test_the_pages_have_the_figures_that_the_benchmarks_write():
+    for page in (README, FIGURES):
+        assert "| first read |" in read_part(page, "cost")
+        assert "| floor |" in read_part(page, "cost")
+    assert "| Bottle, sessionlab |" in read_part(FIGURES, "throughput")
+    assert "| memory |" in read_part(FIGURES, "growth")
 
 
 def test_a_spread_is_the_median_and_the_quartiles():

@@ -1,6 +1,6 @@
 """Measure what a session adds to the cost of one request, here and in six other libraries.
 
-    python tests/benchmarks/cost_of_a_request.py [--rounds N] [--write README.md] [--draw FILE]
+    python tests/benchmarks/cost_of_a_request.py [--rounds N] [--write] [--draw FILE]
 
 What is told is the time of a request less that of the same request to the same application, in the
 same framework, without sessions ("above bare"). It is processor time of this process; where one
@@ -55,7 +55,16 @@ from benchmarks.applications import (
     starlette_app,
 )
 from benchmarks.drawing import bars
-from benchmarks.report import Lines, Spread, about, as_markdown, as_text, write_part
+from benchmarks.report import (
+    FIGURES,
+    README,
+    Lines,
+    Spread,
+    about,
+    as_markdown,
+    as_text,
+    write_part,
+)
 from cachelib.simple import SimpleCache
 
 import sessionlab
@@ -321,6 +330,20 @@ def _pairs(names: list[str]) -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair[0] in names]
 
 
+def in_short(costs: Costs) -> Lines:
+    """Return the medians, and in brackets the cost of sessionlab as a part of each."""
+
+    def cell(name: str, kind: str) -> str:
+        if (name, kind) not in costs:
+            return ""
+        cost, ours = costs[name, kind].middle, costs[OURS, kind].middle
+        return f"{cost:.1f}" if name.startswith(OURS) else f"{cost:.1f} ({ours / cost:.2f})"
+
+    names = [FLOORS[OURS], OURS, ON_SQLITE + CLOCK, ON_REDIS + CLOCK, *PEERS]
+    lines = [[name, *(cell(name, kind) for kind in KINDS)] for name in names]
+    return [["µs above bare", *KINDS], *lines]
+
+
 def _text(cost: Spread | None) -> str:
     return "" if cost is None else cost.text()
 
@@ -373,7 +396,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--requests", type=int, default=200, help="of each kind in each round")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables there")
+    parser.add_argument("--write", action="store_true", help="put all into figures.md and README")
     parser.add_argument("--draw", type=Path, metavar="FILE", help="write the picture, an SVG")
     parser.add_argument("--check", action="store_true", help="fail if a goal is missed")
     options = parser.parse_args()
@@ -392,9 +415,9 @@ def main() -> int:
     )
     print(caption, *map(as_text, tables(costs)), losses(costs), "", sep="\n\n")
     are_held = check_goals(costs)
-    if options.write is not None:
-        page = [caption, *map(as_markdown, tables(costs)), losses(costs)]
-        write_part(options.write, "cost", page)
+    if options.write:
+        write_part(FIGURES, "cost", [caption, *map(as_markdown, tables(costs)), losses(costs)])
+        write_part(README, "cost", [as_markdown(in_short(costs)), losses(costs)])
     if options.draw is not None:
         options.draw.write_text(draw(costs), encoding="utf-8")
     return 1 if options.check and not are_held else 0

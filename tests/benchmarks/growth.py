@@ -1,6 +1,6 @@
 """Measure how the cost of a request grows: with the session, with the store, with the clients.
 
-    python tests/benchmarks/growth.py [--quick] [--write README.md] [--draw FOLDER]
+    python tests/benchmarks/growth.py [--quick] [--write] [--draw FOLDER]
 
 The rules of this file: a cost is what a session adds to the same Bottle application without one, as
 in ``cost_of_a_request.py``: processor time of this process and, where it waits for a disk or a
@@ -32,7 +32,7 @@ from benchmarks import throughput
 from benchmarks.applications import DATA, SECRET, Application, bottle_app, call_wsgi, make_views
 from benchmarks.cost_of_a_request import Times, floor_with, time_requests
 from benchmarks.drawing import lines
-from benchmarks.report import Lines, Spread, about, as_markdown, as_text, write_part
+from benchmarks.report import FIGURES, Spread, about, as_markdown, as_text, write_part
 
 import sessionlab
 from sessionlab.lab import NoValkey, Valkey, start_valkey
@@ -222,8 +222,11 @@ def by_clients(
 # What is shown.
 
 
-def show(title: str, x: str, y: str, curves: Curves, digits: int = 1) -> Lines:
-    """Print and return a table of curves, with how much larger the last value is than the first."""
+def show(title: str, x: str, y: str, curves: Curves, digits: int = 1) -> list[str]:
+    """Print a table of curves, with how much larger the last value is than the first.
+
+    Returns it for a page.
+    """
     xs = sorted({x for points in curves.values() for x in points})
     print(f"\n{title}: {y}\n")
     found = [[x, *(f"{x:,.0f}" for x in xs), "last : first"]]
@@ -231,7 +234,7 @@ def show(title: str, x: str, y: str, curves: Curves, digits: int = 1) -> Lines:
         ratio = points[xs[-1]].middle / points[xs[0]].middle
         found.append([name, *(points[x].text(digits) for x in xs), f"{ratio:.2f}"])
     print(as_text(found), flush=True)
-    return found
+    return [f"**{title}**: {y}", as_markdown(found)]
 
 
 def draw(folder: Path, sizes: Curves, clients: Curves, sessions: Curves, tool: str) -> None:
@@ -264,7 +267,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--most", type=int, default=1_000_000, help="sessions in a store")
     throughput.add_client_options(parser)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the last table there")
+    parser.add_argument("--write", action="store_true", help="put the tables into figures.md")
     parser.add_argument("--draw", type=Path, metavar="FOLDER", help="write three pictures, SVG")
     options = parser.parse_args()
     rounds, most = (1, 1_000) if options.quick else (options.rounds, options.most)
@@ -273,21 +276,20 @@ def main() -> None:
     valkey = start_valkey()
     if isinstance(valkey, NoValkey):
         print(f"Redis is left out: {valkey}\n")
-    print(f"Median of {rounds} rounds, in brackets the quartiles. {about()}.")
+    page = [f"Median of {rounds} rounds, in brackets the quartiles. {about()}."]
+    print(*page)
     with TemporaryDirectory() as folder:
         sizes = by_size(rounds, folder, valkey)
-        show("The size of a session", "bytes of data", "µs above bare", sizes)
+        page += show("The size of a session", "bytes of data", "µs above bare", sizes)
         clients = by_clients(load, rounds, seconds, folder, valkey)
         tool = f"{tool}, waitress with {throughput.THREADS} threads, {throughput.COOKIES} sessions"
-        show(f"Writes: {tool}", "clients", "requests a second", clients, digits=0)
+        page += show(f"Writes: {tool}", "clients", "requests a second", clients, digits=0)
         sessions, pauses = by_sessions(rounds, most, folder, valkey)
-        show("Sessions in the store", "sessions", "µs above bare", sessions)
+        page += show("Sessions in the store", "sessions", "µs above bare", sessions)
         title, y = "The pause of a full garbage collection", "ms that the store adds"
-        found = show(title, "sessions", y, pauses, digits=2)
-    if options.write is not None:
-        caption = f"{title}, in {y}. {about()}."
-        pauses_alone = [line[:-1] for line in found]  # a ratio to next to nothing says little
-        write_part(options.write, "growth", [caption, as_markdown(pauses_alone)])
+        page += show(title, "sessions", y, pauses, digits=2)
+    if options.write:
+        write_part(FIGURES, "growth", page)
     if options.draw is not None:
         draw(options.draw, sizes, clients, sessions, tool)
 

@@ -1,6 +1,6 @@
-"""What the benchmarks say: a median with its quartiles, a table, and a part of the README.
+"""What the benchmarks say: a median with its quartiles, a table, and a part of a page.
 
-The rules of this file: it measures nothing. A part of the README stands between two comments that
+The rules of this file: it measures nothing. A part of a page stands between two comments that
 name it, and is written by the script that measured it, so that no figure is copied by hand.
 """
 
@@ -15,6 +15,9 @@ from statistics import quantiles
 from typing import NamedTuple
 
 Lines = list[list[str]]  # of a table, its head first
+
+FIGURES = Path(__file__).parent / "figures.md"  # all of them
+README = Path(__file__).parents[2] / "README.md"  # what a reader wants to know first
 
 
 class Spread(NamedTuple):
@@ -54,8 +57,7 @@ def about() -> str:
     machine, info = platform.machine(), Path("/proc/cpuinfo")
     if info.exists() and (model := re.search(r"model name\s*: (.+)", info.read_text("utf-8"))):
         machine = model[1]
-    python, system = platform.python_version(), f"{platform.system()} {platform.release()}"
-    today = datetime.now(UTC).date()
+    python, system, today = platform.python_version(), platform.system(), datetime.now(UTC).date()
     return f"{os.cpu_count()} cores of {machine}, {system}, Python {python}, {today}"
 
 

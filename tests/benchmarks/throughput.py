@@ -1,6 +1,6 @@
 """Measure how many requests a second a real server answers, with and without sessions.
 
-    python tests/benchmarks/throughput.py [--quick] [--write README.md] [--draw FILE]
+    python tests/benchmarks/throughput.py [--quick] [--write] [--draw FILE]
 
 All is over loopback. Bottle stands under waitress, a server with threads: bare, with sessionlab and
 with Beaker; Express under Node: bare and with express-session. Each server is a process of its own,
@@ -42,7 +42,7 @@ from benchmarks.applications import (
     make_views,
 )
 from benchmarks.drawing import bars
-from benchmarks.report import Lines, Spread, about, as_markdown, as_text, write_part
+from benchmarks.report import FIGURES, Lines, Spread, about, as_markdown, as_text, write_part
 
 BARE, OURS, BEAKER = "Bottle", "Bottle, sessionlab", "Bottle, Beaker"
 EXPRESS, EXPRESS_SESSION = "Express", "Express, express-session"
@@ -274,7 +274,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3, help="of load, for each in each round")
     parser.add_argument("--clients", type=int, default=8, help="connections that are kept open")
     add_client_options(parser)
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables there")
+    parser.add_argument("--write", action="store_true", help="put the tables into figures.md")
     parser.add_argument("--draw", type=Path, metavar="FILE", help="write the picture, an SVG")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--load", type=json.loads, help=argparse.SUPPRESS)
@@ -290,8 +290,8 @@ def main() -> None:
         f" {seconds:g} s, in brackets the quartiles. {about()}."
     )
     print(caption, *map(as_text, tables(rates)), sep="\n\n")
-    if options.write is not None:
-        write_part(options.write, "throughput", [caption, *map(as_markdown, tables(rates))])
+    if options.write:
+        write_part(FIGURES, "throughput", [caption, *map(as_markdown, tables(rates))])
     if options.draw is not None:
         options.draw.write_text(draw(rates, conditions), encoding="utf-8")
 
