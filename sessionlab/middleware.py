@@ -376,8 +376,11 @@ def _verify(signed: str, secrets: tuple[str, ...]) -> tuple[str, bool]:
 
 def _words(headers: Headers, name: str) -> set[str]:
     # What the headers of that name list; RFC 9110 section 5.6.1.
-    texts = [value for header, value in headers if header.lower() == name]
-    return {word.strip() for word in ",".join(texts).lower().split(",")} if texts else set()
+    words: set[str] = set()
+    for header, value in headers:
+        if header.lower() == name:
+            words.update(word.strip() for word in value.lower().split(","))
+    return words
 
 
 def _sets(header: tuple[str, str], name: str) -> bool:

@@ -306,7 +306,7 @@ class Session(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         value = self.look()[key]
-        if isinstance(value, dict | list):
+        if isinstance(value, (dict, list)):
             self._is_lent = True
         return value
 
