@@ -11,8 +11,7 @@ from collections import Counter
 from contextlib import closing, suppress
 
 import pytest
-from test_failures import cookie_for, write
-from test_races import SECRET, run_together, stored_session
+from test_races import SECRET, cookie_for, run_together, stored_session, write
 from test_wsgi import TEXT, Body, ClosesAtTheEnd, ForgetsToClose
 from valkey_server import wait_until
 

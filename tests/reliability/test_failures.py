@@ -9,7 +9,7 @@ from contextlib import closing
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from test_races import SECRET, app_of, stored_session
+from test_races import SECRET, app_of, cookie_for, stored_session, write
 
 from sessionlab import (
     CookieOptions,
@@ -19,7 +19,6 @@ from sessionlab import (
     StoreError,
     decode_record,
     parse_cookies,
-    sign,
     unsign,
 )
 from sessionlab.stores.sqlite import SQLiteStore
@@ -36,10 +35,6 @@ def ask(middleware, cookie=""):
     body = b"".join(middleware(environ, lambda *args: answer.append(args)))
     texts = [value for name, value in answer[0][1] if name == "Set-Cookie"]
     return int(answer[0][0][:3]), texts, body.decode()
-
-
-def cookie_for(session_id, secret=SECRET):
-    return "connect.sid=s%3A" + sign(session_id, secret)
 
 
 class Failing:
@@ -60,10 +55,6 @@ class Failing:
             return operation(*args)
 
         return call
-
-
-def write(session):
-    session["n"] = 1
 
 
 def nested(session):

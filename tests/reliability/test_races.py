@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 
 import pytest
+from wsgi_server import TEXT, ask
 
 from sessionlab import (
     MemoryStore,
@@ -19,7 +20,9 @@ from sessionlab import (
     SessionMiddleware,
     SessionSettings,
     decode_record,
+    parse_cookies,
     sign,
+    unsign,
 )
 
 SECRET = "a secret of more than thirty-two bytes, for these tests"
@@ -79,37 +82,90 @@ def stored_session(store, **data):
     return session.id
 
 
-def race(store, count, first, second, judge):
-    """Race two actions on a new session, ``count`` times; return how often each outcome came.
+def cookie_for(session_id, secret=SECRET):
+    return "connect.sid=s%3A" + sign(session_id, secret)
 
-    Each action gets its own ``Session``. In a third of the races the first waits for the second, in
-    a third the second for the first, and else nobody does. ``judge`` gets the id and both results.
+
+def app_of(act):
+    def app(environ, start_response):
+        act(environ["sessionlab.session"])
+        start_response("200 OK", TEXT)
+        return [b""]
+
+    return app
+
+
+def race(store, count, first, second, judge):
+    """Race two works on a new session, ``count`` times.
+
+    A work gets the id, and ``meet``, which it calls once it has loaded the session: there both set
+    off. In a third of the races the first then waits until the second is done, in a third the
+    second for the first: so both orders come for certain. In the others nobody waits. ``judge``
+    gets the id and both results. Returns how often each outcome came, and how often in the free
+    races.
     """
-    barrier = threading.Barrier(2)
-    outcomes = Counter()
+    barrier = threading.Barrier(2, timeout=30)
     ids = [stored_session(store, name="Ada") for _ in range(count)]
     waiting = [random.choice((0, 1, None)) for _ in ids]
     done = [(threading.Event(), threading.Event()) for _ in ids]
     results = {}
 
-    def run(number, action):
+    def run(number, work):
         for session_id, who_waits, events in zip(ids, waiting, done, strict=True):
-            session = Session.load(store, session_id)
-            barrier.wait()
-            if who_waits == number:
-                events[1 - number].wait(10)
-            spin()
-            results[session_id, number] = action(session)
+
+            def meet(who_waits=who_waits, events=events):
+                barrier.wait()
+                if who_waits == number:
+                    events[1 - number].wait(10)
+                spin()
+
+            results[session_id, number] = work(session_id, meet)
             events[number].set()
 
     run_together(lambda: run(0, first), lambda: run(1, second))
-    for session_id in ids:
-        outcomes[judge(session_id, results[session_id, 0], results[session_id, 1])] += 1
-    return outcomes
+    outcomes, free = Counter(), Counter()
+    for session_id, who_waits in zip(ids, waiting, strict=True):
+        outcome = judge(session_id, results[session_id, 0], results[session_id, 1])
+        outcomes[outcome] += 1
+        free[outcome] += who_waits is None
+    return outcomes, free
+
+
+def on_a_session(store, action):
+    def work(session_id, meet):
+        session = Session.load(store, session_id)
+        meet()
+        return action(session)
+
+    return work
+
+
+def in_a_request(store, action, middleware_class=SessionMiddleware):
+    """The same through the middleware; the result is the answer."""
+
+    def work(session_id, meet):
+        def act(session):
+            meet()
+            action(session)
+
+        return ask(middleware_class(app_of(act), SECRET, store=store), cookie_for(session_id))
+
+    return work
+
+
+def say_both_orders(figure, outcomes, free):
+    """Of the free races, what comes of chance alone is said; of all, it is certain."""
+    figure.tried(free.total(), "of them free of any order")
+    figure.found(min(free["saved"], free["gone"]), "free ones in the rarer order")
+    assert min(outcomes["saved"], outcomes["gone"]) >= outcomes.total() / 10, outcomes
+
+
+def write(session):
+    session["n"] = 1
 
 
 def save_a_change(session):
-    session["n"] = 1
+    write(session)
     try:
         session.save()
     except SessionGone:
@@ -121,55 +177,147 @@ def races_of_logout(store, count):
     def judge(session_id, saved, _):
         return saved if store.get(session_id) is None else "resurrected"
 
-    return race(store, count, save_a_change, Session.destroy, judge)
+    works = [on_a_session(store, action) for action in (save_a_change, Session.destroy)]
+    return race(store, count, *works, judge)
 
 
 def test_a_logout_is_final(store, sizes, figure):
     """C1: of many races between a logout and a save, none brings the session back."""
     count = sizes(10_000)
-    outcomes = races_of_logout(store, count)
+    outcomes, free = races_of_logout(store, count)
     figure.tried(count, "races of logout and save")
     figure.found(outcomes["resurrected"], "resurrected")
     assert outcomes["resurrected"] == 0
-    assert min(outcomes["saved"], outcomes["gone"]) >= count / 10, outcomes
+    say_both_orders(figure, outcomes, free)
 
 
 def test_the_race_of_logouts_catches_a_blind_set(store):
     """C1, T1."""
-    assert races_of_logout(BlindSet(store), 200)["resurrected"] > 10
+    assert races_of_logout(BlindSet(store), 200)[0]["resurrected"] > 10
 
 
-def races_of_login(store, count):
-    def regenerate(session):
-        old = session.id
-        session.regenerate(keep_data=True)
+def races_of_login(store, count, keep_data, regenerate=Session.regenerate):
+    """Race a login that regenerates with a save; return what came of it."""
+
+    def log_in(session):
+        regenerate(session, keep_data)
         session.save()
-        return old, session.id
+        return session.id
 
-    def judge(session_id, saved, ids):
-        if store.get(session_id) is not None:
-            return "old id alive"
-        kept = "n" in decode_record(store.get(ids[1]).text)[1]
-        return saved if kept == (saved == "saved") else f"{saved}, but kept is {kept}"
+    def judge(session_id, saved, new_id):
+        return what_is_left(store, session_id, new_id, saved, keep_data)
 
-    return race(store, count, save_a_change, regenerate, judge)
+    works = [on_a_session(store, action) for action in (save_a_change, log_in)]
+    return race(store, count, *works, judge)
 
 
-def test_the_old_id_is_dead_after_a_login_and_no_change_is_lost(store, sizes, figure):
+def what_is_left(store, old_id, new_id, saved, keep_data):
+    if store.get(old_id) is not None:
+        return "old id alive"
+    is_kept = "n" in decode_record(store.get(new_id).text)[1]
+    return saved if is_kept == (keep_data and saved == "saved") else f"{saved}, kept: {is_kept}"
+
+
+def races_of_login_requests(
+    store,
+    count,
+    keep_data,
+    regenerate=Session.regenerate,
+    middleware_class=SessionMiddleware,
+):
+    """The same with two requests: no response may set or delete the cookie for the old id."""
+
+    def log_in(session):
+        regenerate(session, keep_data)
+
+    def judge(session_id, saved, login):
+        said = {200: "saved", 409: "gone"}.get(saved.status, f"answered {saved.status}")
+        ids = [
+            unsign(value[2:], SECRET) if value else "deleted"
+            for text in saved.all("Set-Cookie") + login.all("Set-Cookie")
+            for _, value in parse_cookies(text.partition(";")[0])
+        ]
+        if login.status != 200:
+            return f"login answered {login.status}"
+        if saved.all("Set-Cookie") or len(ids) != 1 or ids[0] in (session_id, "deleted"):
+            return "a cookie for the old id"
+        return what_is_left(store, session_id, ids[0], said, keep_data)
+
+    works = [in_a_request(store, action, middleware_class) for action in (write, log_in)]
+    return race(store, count, *works, judge)
+
+
+RACES = pytest.mark.parametrize("races", [races_of_login, races_of_login_requests])
+KEEP_DATA = pytest.mark.parametrize("keep_data", [True, False], ids=["kept", "not kept"])
+
+
+@RACES
+@KEEP_DATA
+def test_the_old_id_is_dead_after_a_login_and_no_change_is_lost(
+    store, sizes, figure, races, keep_data
+):
     """C2: and a change that was saved before is taken along, one that came too late is refused."""
     count = sizes(3_000)
-    outcomes = races_of_login(store, count)
+    outcomes, free = races(store, count, keep_data)
     figure.tried(count, "races of regenerate and save")
     figure.found(outcomes["old id alive"], "reads of the old id")
-    figure.found(count - outcomes["saved"] - outcomes["gone"], "changes lost or kept in part")
+    if races is races_of_login_requests:
+        figure.tried(2 * count, "responses in them")
+        figure.found(outcomes["a cookie for the old id"], "that set or delete its cookie")
+    others = outcomes.keys() - {"saved", "gone", "old id alive", "a cookie for the old id"}
+    figure.found(sum(outcomes[other] for other in others), "changes lost or kept in part")
     assert set(outcomes) <= {"saved", "gone"}, outcomes
-    assert min(outcomes["saved"], outcomes["gone"]) >= count / 10, outcomes
+    say_both_orders(figure, outcomes, free)
 
 
-def test_the_race_of_logins_catches_a_blind_set(store):
+@RACES
+@KEEP_DATA
+def test_the_race_of_logins_catches_a_blind_set(store, races, keep_data):
     """C2, T1."""
-    outcomes = races_of_login(BlindSet(store), 200)
+    outcomes, _ = races(BlindSet(store), 200, keep_data)
     assert outcomes.keys() - {"saved", "gone"}
+
+
+def begin_beside(session, keep_data):
+    """Regenerate, and leave the old record where it is."""
+    data = dict(session) if keep_data else {}
+    session._begin()
+    session.update(data)
+    session.is_new, session._loaded = True, None
+
+
+@RACES
+@KEEP_DATA
+def test_the_race_of_logins_catches_an_old_record_that_is_left(store, races, keep_data):
+    """C2, T1."""
+    assert races(store, 10, keep_data, begin_beside)[0]["old id alive"] == 10
+
+
+class DeletesTheCookie(SessionMiddleware):
+    """Tells a browser that its session has ended: which has another one by now."""
+
+    def __call__(self, environ, start_response):
+        def start(status, headers, *exc_info):
+            if status.startswith("409"):
+                headers = [*headers, ("Set-Cookie", "connect.sid=; Max-Age=0")]
+            return start_response(status, headers, *exc_info)
+
+        return super().__call__(environ, start)
+
+
+class SetsTheCookie(SessionMiddleware):
+    """Sends the cookie that came with each response."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, rolling=True, **options)
+
+
+@pytest.mark.parametrize("broken", [DeletesTheCookie, SetsTheCookie])
+@KEEP_DATA
+def test_the_race_of_logins_catches_a_cookie_for_the_old_id(store, broken, keep_data):
+    """C2, T1."""
+    outcomes, _ = races_of_login_requests(store, 50, keep_data, middleware_class=broken)
+    assert outcomes["a cookie for the old id"] > 5
 
 
 def keys_kept(store, threads, keys):
@@ -282,32 +430,15 @@ def test_the_count_of_takeovers_catches_a_create_that_overwrites(store):
     assert takeovers(OverwritingCreate(store), 8, 5, 24)
 
 
-def app_of(act):
-    def app(environ, start_response):
-        act(environ["sessionlab.session"])
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        return [b""]
-
-    return app
-
-
-def request(middleware, session_id):
-    cookie = f"connect.sid=s%3A{sign(session_id, SECRET)}"
-    environ = {"PATH_INFO": "/", "REQUEST_METHOD": "GET", "wsgi.url_scheme": "http"}
-    answer = []
-    middleware({**environ, "HTTP_COOKIE": cookie}, lambda *args: answer.append(args))
-    assert answer[0][0] == "200 OK"
-
-
 def data_after_reads_and_writes(store, count, read):
     """The stored text after writes beside reads, and the one that the writes alone would leave."""
     session_id = stored_session(store, n=0, cart=["tea"])
     reading = SessionMiddleware(app_of(read), SECRET, store=store, touch_after=0)
     writing = SessionMiddleware(app_of(lambda s: s.update(n=s["n"] + 1)), SECRET, store=store)
-    before = store.get(session_id).text
+    before, cookie = store.get(session_id).text, cookie_for(session_id)
     run_together(
-        lambda: [request(reading, session_id) for _ in range(count)],
-        lambda: [request(writing, session_id) for _ in range(count)],
+        lambda: [ask(reading, cookie) for _ in range(count)],
+        lambda: [ask(writing, cookie) for _ in range(count)],
     )
     return store.get(session_id).text, before.replace('"n":0', f'"n":{count}')
 

@@ -13,8 +13,8 @@ from string import ascii_letters, digits
 import pytest
 from test_cookie_parsing import FORGED as FORGED_COOKIES
 from test_cookie_parsing import GOOD_ID
-from test_failures import BROKEN, SCENARIOS, Failing, ask, cookie_for, put, write
-from test_races import SECRET, app_of, stored_session
+from test_failures import BROKEN, SCENARIOS, Failing, ask, put
+from test_races import SECRET, app_of, cookie_for, stored_session, write
 
 from sessionlab import (
     BadSignature,

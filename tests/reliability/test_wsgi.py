@@ -8,13 +8,13 @@ import random
 import sys
 from collections import Counter
 from itertools import product
-from typing import NamedTuple
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
-from test_failures import SCENARIOS, Failing, cookie_for, write
-from test_races import SECRET, stored_session
+from test_failures import SCENARIOS, Failing
+from test_races import SECRET, cookie_for, stored_session, write
+from wsgi_server import TEXT, ask
 
 from sessionlab import (
     MemoryStore,
@@ -24,49 +24,7 @@ from sessionlab import (
     decode_record,
 )
 
-TEXT = [("Content-Type", "text/plain")]
 NAME = "connect.sid"
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: list
-    body: bytes
-
-    def all(self, name):
-        return [value for key, value in self.headers if key.lower() == name.lower()]
-
-
-def ask(app, cookie="", on_bytes=lambda status: None, **environ):
-    """One request, as a server makes it. ``on_bytes`` is called with what is about to go out."""
-    environ = {"SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": "", **environ}
-    setup_testing_defaults(environ)
-    if cookie:
-        environ["HTTP_COOKIE"] = cookie
-    head, chunks = [], []
-
-    def start_response(status, headers, exc_info=None):
-        if exc_info and chunks:
-            raise exc_info[1]
-        assert exc_info or not head, "the response began twice"
-        head[:] = [int(status[:3]), headers]
-        return send
-
-    def send(chunk):
-        if chunk:
-            on_bytes(head[0])
-            chunks.append(chunk)
-
-    body = app(environ, start_response)
-    try:
-        for chunk in body:
-            send(chunk)
-        if not chunks:
-            on_bytes(head[0])  # now the head goes out alone
-    finally:
-        if hasattr(body, "close"):
-            body.close()
-    return Answer(head[0], head[1], b"".join(chunks))
 
 
 # The shapes of a response: when it is begun, and how its body comes.
