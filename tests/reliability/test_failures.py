@@ -1,15 +1,21 @@
 """Rows F1, F2, F6, F7, S2, S5: when the store, the clock or the visitor fails."""
 
+import json
+import logging
+import pickle
 import random
 import re
 import sqlite3
 import time
 import tracemalloc
-from contextlib import closing
-from wsgiref.util import setup_testing_defaults
+from contextlib import closing, suppress
+from itertools import count
+from wsgiref.validate import validator
 
 import pytest
+import wsgi_server
 from test_races import SECRET, app_of, cookie_for, stored_session, write
+from wsgi_server import TEXT, Answer
 
 from sessionlab import (
     CookieOptions,
@@ -26,15 +32,9 @@ from sessionlab.testing import Clock
 
 
 def ask(middleware, cookie=""):
-    """One request; returns its status, its Set-Cookie texts and what the handler returned."""
-    environ = {"PATH_INFO": "/", "QUERY_STRING": "", "SCRIPT_NAME": ""}
-    setup_testing_defaults(environ)
-    answer = []
-    if cookie:
-        environ["HTTP_COOKIE"] = cookie
-    body = b"".join(middleware(environ, lambda *args: answer.append(args)))
-    texts = [value for name, value in answer[0][1] if name == "Set-Cookie"]
-    return int(answer[0][0][:3]), texts, body.decode()
+    """One request, between two validators; returns status, Set-Cookie texts and body."""
+    answer = wsgi_server.ask(validator(middleware), cookie)
+    return answer.status, answer.all("Set-Cookie"), answer.body.decode()
 
 
 class Failing:
@@ -81,58 +81,166 @@ SCENARIOS = {
 }
 
 
-def successes_without_the_change(store, act, is_kept, middleware_class=SessionMiddleware):
-    """Fail each operation of a request in turn; yield each success that is told in spite of it."""
+CHANGES = [name for name in SCENARIOS if name != "read"]
+FROM_NOTHING = ("write", "twice", "atomic", "begin again", "log in")  # what a stranger can do, too
 
-    def app(environ, start_response):  # what a framework does with an exception
+
+def in_a_framework(act):
+    """Answers by itself where something was raised; in a list, which is sent at once."""
+
+    def app(environ, start_response):
         try:
-            return app_of(act)(environ, start_response)
+            act(environ["sessionlab.session"])
         except (StoreError, SessionGone):
-            start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
-            return [b""]
+            start_response("500 Internal Server Error", TEXT)
+            return [b"sorry"]
+        start_response("200 OK", TEXT)
+        return [b"done"]
 
-    fails_at = 0
-    while True:
-        fails_at += 1
-        session_id = stored_session(store, name="Ada", cart=["tea"])
-        failing = Failing(store, fails_at)
-        middleware = middleware_class(app, SECRET, store=failing, touch_after=0)
-        status, texts, _ = ask(middleware, cookie_for(session_id))
-        if status < 400:
-            value = parse_cookies(texts[0])[0][1] if texts else None
-            record = store.get(unsign(value[2:], SECRET) if value else session_id)
-            if is_kept is None:
-                is_fine = store.get(session_id) is None
-            else:
-                is_fine = record is not None and is_kept(decode_record(record.text)[1])
-            if not is_fine:
-                yield fails_at
-        elif texts:
-            yield f"{fails_at}: an error with a cookie"
-        if failing.count < fails_at:
-            return
+    return app
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_no_success_is_told_when_the_store_failed(store, name, figure):
-    """F1: whichever operation of a request fails."""
-    found = list(successes_without_the_change(store, *SCENARIOS[name]))
-    figure.tried(1, "scenarios, each operation of which fails")
+def streamed(act):
+    def app(environ, start_response):
+        start_response("200 OK", TEXT)
+        act(environ["sessionlab.session"])
+        yield b"first "
+        yield b"and last"
+
+    return validator(app)
+
+
+def told(app, cookie):
+    """What a browser is told: of what was raised before the first byte, a 500 by the server."""
+    out = [Answer(500, [], b"")]
+    with suppress(StoreError, SessionGone):
+        wsgi_server.ask(app, cookie, out.append)
+    return out[-1]
+
+
+def is_stored(store, is_kept, texts, session_id):
+    """Does the store hold the change, under the id that the browser has now?"""
+    if is_kept is None:
+        return store.get(session_id) is None
+    value = parse_cookies(texts[0])[0][1] if texts else None
+    session_id = unsign(value[2:], SECRET) if value else session_id
+    record = session_id and store.get(session_id)
+    return bool(record) and is_kept(decode_record(record.text)[1])
+
+
+def successes_without_the_change(store, name, middleware_class=SessionMiddleware, *, is_new=False):
+    """Fail each operation of a request in turn; yield each success that is told in spite of it."""
+    act, is_kept = SCENARIOS[name]
+    for shape in (app_of, in_a_framework, streamed):
+        for fails_at in count(1):
+            session_id = None if is_new else stored_session(store, name="Ada", cart=["tea"])
+            failing = Failing(store, fails_at)
+            middleware = middleware_class(shape(act), SECRET, store=failing, touch_after=0)
+            answer = told(middleware, cookie_for(session_id) if session_id else "")
+            texts, is_success = answer.all("Set-Cookie"), answer.status < 400
+            if is_success and not is_stored(store, is_kept, texts, session_id):
+                yield f"{shape.__name__}: operation {fails_at} failed, and {answer.status} was told"
+            if texts and answer.status in (503, 409):
+                yield f"{shape.__name__}: {answer.status} with a cookie"
+            if failing.count < fails_at:
+                if not is_success:
+                    yield f"{shape.__name__}: nothing failed, and {answer.status} was told"
+                break
+
+
+VISITS = [(name, False) for name in SCENARIOS] + [(name, True) for name in FROM_NOTHING]
+
+
+@pytest.mark.parametrize(("name", "is_new"), VISITS)
+def test_no_success_is_told_when_the_store_failed(store, name, is_new, figure):
+    """F1: whichever operation of a request fails, in a page and in a stream, of a stranger, too."""
+    found = list(successes_without_the_change(store, name, is_new=is_new))
+    figure.tried(3, "scenarios, each operation of which fails")
     figure.found(len(found), "successes whose change is not stored")
     assert found == []
 
 
-def test_the_failures_catch_an_answer_before_the_save(store):
-    """F1, T1: a middleware that answers first and stores then, as Express does."""
+class Naive(SessionMiddleware):
+    """What some planted bugs have in common: no response is held back."""
 
-    class Hasty(SessionMiddleware):
-        def __call__(self, environ, start_response):
-            answers = []
-            body = super().__call__(environ, lambda *args: answers.append(args))
-            start_response("200 OK", answers[0][1])
-            return body
+    def __call__(self, environ, start_response):
+        try:
+            session, _ = self.load(environ, self.settings)
+        except StoreError:
+            start_response("503 Service Unavailable", TEXT)
+            return [b""]
+        environ["sessionlab.session"] = session
+        return self.respond(environ, start_response, session)
 
-    assert list(successes_without_the_change(store, *SCENARIOS["write"], Hasty))
+    def keep(self, session):
+        if not session.is_destroyed:
+            session.save()
+
+
+class StoresAtTheEnd(Naive):
+    """As express-session would, if it did not hold back the last byte."""
+
+    def respond(self, environ, start_response, session):
+        body = self.app(environ, start_response)
+        try:
+            yield from body
+        finally:
+            getattr(body, "close", list)()
+        self.keep(session)
+
+
+class StoresWhenItIsClosed(Naive):
+    def respond(self, environ, start_response, session):
+        body = self.app(environ, start_response)
+        return ClosedWith(body, lambda: self.keep(session))
+
+
+class ClosedWith:
+    def __init__(self, body, on_close):
+        self.body, self.on_close = body, on_close
+
+    def __iter__(self):
+        return iter(self.body)
+
+    def close(self):
+        getattr(self.body, "close", list)()
+        self.on_close()
+
+
+class StoresIfItCan(SessionMiddleware):
+    """Takes a change that can't be stored lightly."""
+
+    def __init__(self, app, secret, *, store, **options):
+        super().__init__(app, secret, store=store, **options)
+        replace, create = store.replace, store.create
+        self.store = Failing(store)  # a copy of its methods
+        self.store.replace, self.store.create = self._try(replace), self._try(create)
+
+    def _try(self, operation):
+        def call(*args):
+            try:
+                return operation(*args)
+            except StoreError:
+                return True
+
+        return call
+
+
+@pytest.mark.parametrize(
+    ("broken", "is_new", "fails_at"),
+    [
+        (StoresAtTheEnd, False, 2),
+        (StoresWhenItIsClosed, False, 2),
+        (StoresIfItCan, False, 2),
+        (StoresIfItCan, True, 1),
+    ],
+)
+def test_the_failures_catch_who_answers_first_or_whatever_happens(store, broken, is_new, fails_at):
+    """F1, T1: the load is the first operation of a visitor who is known."""
+    assert list(successes_without_the_change(store, "write", broken, is_new=is_new)) == [
+        f"{shape}: operation {fails_at} failed, and 200 was told"
+        for shape in ("app_of", "in_a_framework", "streamed")
+    ]
 
 
 def logged_out_by_an_outage(store, count, middleware_class=SessionMiddleware):
@@ -192,8 +300,14 @@ BROKEN = {
     "raw newline": '{"cookie":{},"name":"A\n"}',
     "BOM": '\ufeff{"cookie":{},"name":"Ada"}',
     "NaN": '{"cookie":{},"name":NaN}',
-    "pickle": "cos\nsystem\n(S'touch /tmp/owned'\ntR.",
+    "pickle": "ctest_failures\nbe_executed\n(tR.",
 }
+EXECUTED = []
+
+
+def be_executed():
+    """What the pickle calls when somebody unpickles it."""
+    EXECUTED.append(True)
 
 
 def put(store, session_id, text):
@@ -209,22 +323,99 @@ def put(store, session_id, text):
         store.replace(session_id, "to be replaced", text, 4e9)
 
 
+def faults_of_reading(store, kind, caplog, middleware_class=SessionMiddleware):
+    """Come with the cookie of a record that can't be read; return what is not as for a stranger."""
+    session_id = "an-id-that-must-not-be-logged"
+    put(store, session_id, BROKEN[kind])
+    stored, seen, faults = store.get(session_id), [], []
+    act = app_of(lambda s: (seen.append(dict(s)), s.update(name="new")))
+    EXECUTED.clear()
+    try:
+        status, texts, _ = ask(middleware_class(act, SECRET, store=store), cookie_for(session_id))
+    except Exception as error:
+        faults.append(f"{type(error).__name__} is raised")
+    else:
+        if (status, seen) != (200, [{}]):
+            faults.append("it is not taken for a stranger")
+        if unsign(parse_cookies(texts[0])[0][1][2:], SECRET) == session_id:
+            faults.append("the id is taken over")
+        if sum(record.levelno >= logging.WARNING for record in caplog.records) != 1:
+            faults.append("it is not one line of the log")
+    if EXECUTED:
+        faults.append("it is executed")
+    if session_id in caplog.text:
+        faults.append("the id is logged")
+    if store.get(session_id) is None or store.get(session_id).text != stored.text:
+        faults.append("the record is changed")
+    return faults
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_an_unreadable_record_makes_an_anonymous_visitor(store, kind, caplog, figure):
     """F6: with a new id, one line in the log, which has no id in it, and no error."""
-    session_id = "an-id-that-must-not-be-logged"
-    put(store, session_id, BROKEN[kind])
-    stored = store.get(session_id)
-    seen = []
-    act = app_of(lambda s: (seen.append(dict(s)), s.update(name="new")))
-    status, texts, _ = ask(SessionMiddleware(act, SECRET, store=store), cookie_for(session_id))
+    faults = faults_of_reading(store, kind, caplog)
     figure.tried(1, "unreadable records")
-    figure.found((status, seen) != (200, [{}]), "not taken for a stranger")
-    assert (status, seen) == (200, [{}])
-    assert unsign(parse_cookies(texts[0])[0][1][2:], SECRET) != session_id
-    assert len(caplog.records) == 1
-    assert session_id not in caplog.text
-    assert store.get(session_id).text == stored.text  # and it is left as it is
+    figure.found(len(faults), "not taken for a stranger, executed, or logged with an id")
+    assert faults == []
+
+
+class Reads(SessionMiddleware):
+    """What the planted bugs have in common: they do more with a record than to load it."""
+
+    def load(self, environ, settings):
+        session, is_retired = super().load(environ, settings)
+        if not session.is_new:
+            self.read(session)
+        return session, is_retired
+
+
+class Decodes(Reads):
+    def read(self, session):
+        json.loads(session._stored)["cookie"]["path"]
+
+
+class Unpickles(Reads):
+    def read(self, session):
+        with suppress(Exception):
+            pickle.loads(session._stored.encode())  # noqa: S301
+
+
+class KeepsTheId(Reads):
+    def read(self, session):
+        came_with = session._id
+        self.store.destroy(came_with)
+        session.look()
+        session._id = came_with
+
+
+class LogsTheId(Reads):
+    def read(self, session):
+        came_with = session._id
+        session.look()
+        logging.getLogger("sessionlab").info("%s can't be read", came_with)
+
+
+class CleansUp(Reads):
+    def read(self, session):
+        self.store.destroy(session._id)
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind", "fault"),
+    [
+        (Decodes, "cut short", "JSONDecodeError is raised"),
+        (Decodes, "no cookie", "KeyError is raised"),
+        (Decodes, "100,000 deep", "RecursionError is raised"),
+        (Unpickles, "pickle", "it is executed"),
+        (LogsTheId, "empty", "the id is logged"),
+        (CleansUp, "[]", "the record is changed"),
+        (KeepsTheId, "{}", "the id is taken over"),
+    ],
+)
+def test_the_unreadable_records_catch_who_reads_them(store, broken, kind, fault, caplog):
+    """F6, T1."""
+    caplog.set_level(logging.INFO, logger="sessionlab")
+    assert fault in faults_of_reading(store, kind, caplog, broken)
 
 
 @pytest.mark.parametrize("kind", BROKEN)
@@ -237,7 +428,7 @@ def test_an_unreadable_record_costs_no_more_than_50_ms(store, kind, figure):
         started = time.perf_counter()
         assert ask(middleware, cookie_for("id"))[0] == 200
         seconds.append(time.perf_counter() - started)
-    figure.worst(1000 * min(seconds), "ms")
+    figure.worst(1000 * min(seconds), "ms, the best of 3")
     assert min(seconds) <= 0.050
 
 
@@ -245,12 +436,10 @@ def test_a_readable_record_is_none_of_them(store, caplog):
     """F6, T1: the harness tells them apart."""
     store.create("id", '{"cookie":{},"name":"Ada"}', 4e9)
     seen = []
-    ask(
-        SessionMiddleware(app_of(lambda s: seen.append(dict(s))), SECRET, store=store),
-        cookie_for("id"),
-    )
+    act = app_of(lambda session: seen.append(dict(session)))
+    ask(SessionMiddleware(act, SECRET, store=store), cookie_for("id"))
     assert seen == [{"name": "Ada"}]
-    assert not caplog.records
+    assert all(record.levelno < logging.WARNING for record in caplog.records)
 
 
 HOUR, YEAR = 3600, 366 * 86_400

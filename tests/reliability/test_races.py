@@ -9,6 +9,7 @@ import random
 import sys
 import threading
 from collections import Counter
+from wsgiref.validate import validator
 
 import pytest
 from wsgi_server import TEXT, ask
@@ -90,9 +91,9 @@ def app_of(act):
     def app(environ, start_response):
         act(environ["sessionlab.session"])
         start_response("200 OK", TEXT)
-        return [b""]
+        return [b"done"]
 
-    return app
+    return validator(app)
 
 
 def race(store, count, first, second, judge):

@@ -19,8 +19,8 @@ class Answer(NamedTuple):
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
 
-def ask(app, cookie="", on_bytes=lambda status: None, **environ):
-    """One request. ``on_bytes`` is called with the status whenever bytes are about to go out."""
+def ask(app, cookie="", on_bytes=lambda answer: None, **environ):
+    """One request. Whenever bytes go out, ``on_bytes`` is called with the answer up to there."""
     environ = {"SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": "", **environ}
     setup_testing_defaults(environ)
     if cookie:
@@ -36,16 +36,16 @@ def ask(app, cookie="", on_bytes=lambda status: None, **environ):
 
     def send(chunk):
         if chunk:
-            on_bytes(head[0])
             chunks.append(chunk)
+            on_bytes(Answer(*head, b"".join(chunks)))
 
     body = app(environ, start_response)
     try:
         for chunk in body:
             send(chunk)
         if not chunks:
-            on_bytes(head[0])  # now the head goes out alone
+            on_bytes(Answer(*head, b""))  # now the head goes out alone
     finally:
         if hasattr(body, "close"):
             body.close()
-    return Answer(head[0], head[1], b"".join(chunks))
+    return Answer(*head, b"".join(chunks))
