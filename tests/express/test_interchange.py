@@ -553,7 +553,7 @@ class TestAges:
 
 
 class TestTheAbsoluteLimit:
-    """Python keeps the age of a session in ``sessionlab.createdAt``; Express leaves it alone."""
+    """S5: Python keeps a session's age in ``sessionlab.createdAt``, which Express leaves alone."""
 
     CREATED = "sessionlab.createdAt"
 
@@ -589,12 +589,14 @@ class TestTheAbsoluteLimit:
         clock.advance(8 * HOUR + 1)
         assert both.user("python") is None
 
-    def test_is_not_express_s(self, both, clock):
-        """Past the limit, Express goes on with a session that Python refuses."""
+    def test_is_not_express_s(self, both, clock, figure):
+        """S5: past the limit, Express goes on with a session that Python refuses."""
         both.ask("python", "login", value="Ada")
         clock.advance(8 * HOUR + 1)
-        assert both.user("express") == "Ada"
-        assert both.user("python") is None
+        users = both.user("express"), both.user("python")
+        figure.tried(1, "sessions past the limit, shared with Express")
+        figure.found(users[0] == "Ada", "of them readable by Express")
+        assert users == ("Ada", None)
 
 
 class TestWhatJavaScriptCannotKeep:
