@@ -336,8 +336,8 @@ def test_time_to_read_a_header_grows_with_its_length(read, figure):
     """P2: seven shapes of 200 KB, at most 100 ms and 2.5 times what half of it takes."""
 
     def note(seconds, ratio):
-        figure.worst(1000 * seconds, "ms for 200 KB")
-        figure.worst(ratio, "times the time for half")
+        figure.worst(1000 * seconds, "ms for 200 KB (median)")
+        figure.worst(ratio, "times the time for half (medians)")
 
     faults = slow_shapes(read, patience=10, note=note)
     figure.tried(len(SHAPES), "shapes of 200 KB")

@@ -13,6 +13,7 @@ from statistics import median
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from test_races import run_together
 
 from sessionlab import Session, SessionMiddleware, StoreError
 from sessionlab.stores import sqlite
@@ -159,8 +160,7 @@ def locked(path, how):
 def ask_while_locked(make_store, path, busy_timeout, times, how="BEGIN IMMEDIATE"):
     """F5: answer requests while another process writes, and once it has ended.
 
-    Returns the seconds of a write, which answers 503, and of a read, which answers 200: the median
-    of ``times``, on a machine that may have other things to do.
+    Returns the seconds of the writes, which answer 503, and of the reads, which answer 200.
     """
     with closing(make_store(path, busy_timeout=busy_timeout)) as store:
         app = SessionMiddleware(application, SECRET, store=store)
@@ -175,20 +175,24 @@ def ask_while_locked(make_store, path, busy_timeout, times, how="BEGIN IMMEDIATE
                 assert (status, body) == (200, "1"), "a reader was turned away"
                 reads.append(seconds)
         assert ask(app, "POST", cookie)[::2][:2] == (200, "2"), "it does not recover"
-    return median(writes), median(reads)
+    return writes, reads
 
 
 @pytest.mark.parametrize("how", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
 def test_a_locked_database_is_503_in_time_and_readers_do_not_notice(tmp_path, request, how, figure):
-    """F5: within the busy time-out and 100 ms; readers at once."""
+    """F5: within the busy time-out and 100 ms; readers at once.
+
+    By the median, as a machine may have other things to do; the slowest is told, too.
+    """
     times = 15 if request.config.getoption("--full") else 5
-    write, read = ask_while_locked(SQLiteStore, tmp_path / "sessions.db", 0.2, times, how)
+    writes, reads = ask_while_locked(SQLiteStore, tmp_path / "sessions.db", 0.2, times, how)
     figure.tried(2 * times, "requests while another holds the lock")
-    figure.worst(1000 * write, "ms for a 503, busy time-out 200 ms")
-    figure.worst(1000 * read, "ms for a read")
-    print(f"F5: busy time-out 0.2 s, a write {write:.3f} s, a read {read:.4f} s")
-    assert 0.2 <= write <= 0.3
-    assert read < 0.05
+    figure.worst(1000 * median(writes), "ms for a 503, busy time-out 200 ms (median)")
+    figure.worst(1000 * max(writes), "ms for the slowest 503")
+    figure.worst(1000 * median(reads), "ms for a read (median)")
+    assert min(writes) >= 0.2
+    assert median(writes) <= 0.3
+    assert median(reads) < 0.05
 
 
 def test_readers_do_not_notice_a_lock_when_their_sessions_are_to_be_renewed_either(tmp_path):
@@ -213,15 +217,16 @@ def test_a_locked_database_is_503_well_within_a_second_by_default(tmp_path):
     def make_store(path, busy_timeout):
         return SQLiteStore(path)
 
-    write, _ = ask_while_locked(make_store, tmp_path / "sessions.db", None, 1)
+    (write,), _ = ask_while_locked(make_store, tmp_path / "sessions.db", None, 1)
     assert write < 0.8
 
 
-def test_who_waits_behind_another_thread_waits_no_longer(tmp_path):
-    """F5: all threads are answered in time, though one of them alone asks for the lock."""
-    path = tmp_path / "sessions.db"
-    seconds = []
-    gate = threading.Barrier(8)
+def seconds_of_threads(make_store, path, busy_timeout):
+    """Let 8 threads write at once while another process does; return the seconds of each refusal.
+
+    One of them alone asks for the lock; the others wait for it, and have less time left then.
+    """
+    seconds, gate = [], threading.Barrier(8)
 
     def write():
         gate.wait()
@@ -230,14 +235,40 @@ def test_who_waits_behind_another_thread_waits_no_longer(tmp_path):
             store.touch("id", LATER)
         seconds.append(time.monotonic() - start)
 
-    with closing(SQLiteStore(path, busy_timeout=0.2)) as store, locked(path, "BEGIN IMMEDIATE"):
-        threads = [threading.Thread(target=write) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    with (
+        closing(make_store(path, busy_timeout=busy_timeout)) as store,
+        locked(path, "BEGIN IMMEDIATE"),
+    ):
+        run_together(*[write] * 8)
+    return seconds
+
+
+def test_who_waits_behind_another_thread_waits_no_longer(tmp_path, figure):
+    """F5: all threads are answered in time, though one of them alone asks for the lock."""
+    seconds = seconds_of_threads(SQLiteStore, tmp_path / "sessions.db", 0.2)
+    figure.tried(len(seconds), "threads at once, while another holds the lock")
+    figure.worst(1000 * median(seconds), "ms for a 503, busy time-out 200 ms (median)")
+    figure.worst(1000 * max(seconds), "ms for the slowest 503")
     assert len(seconds) == 8
     assert median(seconds) <= 0.3
+
+
+class WaitsInTurn(SQLiteStore):
+    """A store whose patience begins when it is one's turn."""
+
+    def _change(self, sql, *values):
+        turn = self._queue.join()
+        with turn:
+            try:
+                return self._run(time.monotonic() + self._busy_timeout, sql, values)[1] > 0
+            finally:
+                self._queue.leave(turn)
+
+
+def test_the_threads_catch_a_store_that_counts_from_each_ones_turn(tmp_path):
+    """F5, T1: the last one waits eight times as long."""
+    seconds = seconds_of_threads(WaitsInTurn, tmp_path / "sessions.db", 0.1)
+    assert median(seconds) > 0.3
 
 
 class WaitsTwice(SQLiteStore):
@@ -256,8 +287,8 @@ class WithoutALog(SQLiteStore):
 
 def test_the_harness_of_f5_catches_a_store_that_waits_longer(tmp_path):
     """F5, T1: the same harness on a planted bug."""
-    write, _ = ask_while_locked(WaitsTwice, tmp_path / "sessions.db", 0.2, 3)
-    assert write > 0.3
+    writes, _ = ask_while_locked(WaitsTwice, tmp_path / "sessions.db", 0.2, 3)
+    assert min(writes) > 0.3
 
 
 def test_the_harness_of_f5_catches_a_store_whose_readers_wait(tmp_path):
