@@ -4,11 +4,17 @@ import os
 
 import pytest
 from figures import figure  # noqa: F401  (a fixture)
+from watched_log import watched_log  # noqa: F401  (a fixture)
 
 
 def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="full-size reliability runs")
     parser.addoption("--screenshots", metavar="FOLDER", help="keep the browser test's pictures")
+
+
+def pytest_configure(config):
+    # Every line is looked at (row S4); ``caplog`` has those that a log has unless told otherwise.
+    config.option.log_level = config.option.log_level or "WARNING"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,19 +10,25 @@ import re
 import traceback
 from base64 import b64decode
 from contextlib import suppress
+from itertools import product
 from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
 
 import pytest
 from test_failures import BROKEN, SCENARIOS, Failing, ask, put
 from test_races import SECRET, app_of, cookie_for, stored_session, write
+from watched_log import Watch, confidential
 
 from sessionlab import (
     BadSignature,
+    Facts,
     MemoryStore,
+    Options,
     Session,
     SessionGone,
     SessionMiddleware,
     StoreError,
+    decide,
+    new_session_id,
     parse_cookies,
     sign,
     unsign,
@@ -573,3 +579,42 @@ def test_the_watch_catches_a_store_whose_errors_name_the_session(monkeypatch):
     """S4, T1."""
     monkeypatch.setattr("test_session_security.Failing", TellsTheId)
     assert watch(MemoryStore()).found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("came with an-id-that-must-not-be-logged", id="an id of a test"),
+        pytest.param(f"it is {new_session_id()}", id="an id"),
+        pytest.param(f"s%3A{sign('x', SECRET)}", id="a signature"),
+        pytest.param(f"signed with {SECRET}", id="a secret"),
+        pytest.param('ZeroDivisionError: File "x.py", line 3', id="a place in a program"),
+        pytest.param("Traceback (most recent call last):", id="a traceback"),
+    ],
+)
+def test_the_watch_over_the_log_of_all_tests_knows_what_is_confidential(line):
+    """S4, T1."""
+    assert confidential(line)
+
+
+@pytest.mark.parametrize("record", [("came with %s", new_session_id()), ("it failed", None)])
+def test_the_watch_over_the_log_of_all_tests_looks_at_each_line(record):
+    """S4, T1: also at level DEBUG, and at a traceback that goes along."""
+    logger, watch = logging.getLogger("sessionlab"), Watch()
+    text, argument = record
+    logger.addHandler(watch)
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        logger.debug(text, *[argument] if argument else [], exc_info=not argument)
+    logger.removeHandler(watch)
+    assert (watch.count, len(watch.found)) == (1, 1)
+
+
+def test_the_reasons_that_the_library_logs_are_not_taken_for_confidential(figure):
+    """S4: all that a decision can have."""
+    cases = [Facts(*case) for case in product((False, True), repeat=len(Facts._fields))]
+    options = [Options(*case) for case in product((False, True), repeat=len(Options._fields))]
+    reasons = {part.why for facts in cases for each in options for part in decide(facts, each)}
+    figure.tried(len(reasons), "reasons for the log")
+    assert [why for why in reasons if confidential(why)] == []
