@@ -28,7 +28,7 @@ class Watch(logging.Handler):
 
     def emit(self, record):
         self.count += 1
-        said = record.msg, record.args
+        said = record.getMessage()  # and not its arguments: an error holds its whole request
         if record.exc_info or said not in self._known:
             self._known.add(said)
             line = self.format(record)
