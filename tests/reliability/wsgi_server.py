@@ -43,6 +43,7 @@ def ask(app, cookie="", on_bytes=lambda answer: None, **environ):
     try:
         for chunk in body:
             send(chunk)
+        assert head, "the response never began"
         if not chunks:
             on_bytes(Answer(*head, b""))  # now the head goes out alone
     finally:
