@@ -30,10 +30,9 @@ def sizes(request, store):
     """Full sizes with ``--full``; else a share of them that takes a second or two."""
     is_slow = not isinstance(store, MemoryStore)
 
-    def size(full, per_thread=False):
+    def size(full, on_redis=None):
         if request.config.getoption("--full"):
-            is_a_tenth = per_thread and isinstance(store, RedisStore)
-            return full // 10 if is_a_tenth else full
+            return on_redis if on_redis and isinstance(store, RedisStore) else full
         return max(full // (100 if is_slow else 20), 5)
 
     return size

@@ -375,7 +375,7 @@ def count_with_a_merge(session):
 
 def test_atomic_counters_are_exact(store, sizes, figure):
     """C4: 32 threads count in one session."""
-    times = sizes(1_000, per_thread=True)
+    times = sizes(1_000, on_redis=100)
     result = counted(store, 32, times, count_atomically)
     figure.tried(32 * times, "counts by 32 threads")
     figure.found(result, "counted")
@@ -418,7 +418,7 @@ class OverwritingCreate(BlindSet):
 
 def test_create_never_overwrites(store, sizes, figure):
     """C5: 8 threads whose ids collide most of the time."""
-    times = sizes(1_000, per_thread=True)
+    times = sizes(1_000)
     lost = takeovers(store, 8, times, 24)
     figure.tried(8 * times, "sessions of 24 ids by 8 threads")
     figure.found(len(lost), "takeovers")
