@@ -1,6 +1,7 @@
 """Run every row of the reliability bar, and print what was tried and what came of it.
 
     python tests/reliability/bar.py [ROW ...] [--full] [--markdown FILE]
+    python -m pytest --bar          # the same table, after a run of all tests
 
 The rules of this file: it knows the rows and no figure. A test belongs to the rows that its
 docstring, or its class's, begins with (``C1: ...``); with T1 among them, it runs the row's harness
@@ -110,6 +111,9 @@ class Bar:
             unknown = set(self.rows[item.nodeid]) - ROWS.keys()
             if unknown:
                 raise pytest.UsageError(f"{item.nodeid}: there is no row {unknown}")
+        self._choose(config, items)
+
+    def _choose(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         chosen = [item for item in items if self._is_wanted(item.nodeid)]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
@@ -167,6 +171,26 @@ class Bar:
         return Line("T1", ROWS["T1"], tried, figure, f"{caught}/{len(planted)}", verdict)
 
 
+class BarOfAllTests(Bar):
+    """The same beside a run of all tests: prints the table at its end, and fails it for a row."""
+
+    def __init__(self) -> None:
+        super().__init__(list(ROWS))
+        self.started = time.monotonic()
+
+    def _choose(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        pass
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        is_held = all(line.is_held for line in self.lines())
+        if session.exitstatus == pytest.ExitCode.OK and not is_held:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        is_full = terminalreporter.config.getoption("--full")
+        terminalreporter.write(report(self.lines(), is_full, time.monotonic() - self.started))
+
+
 def say(noted: list[tuple[str, float, str]], *kinds: str) -> str:
     """Put figures into words: those of several tests are added up, or the worst is taken."""
     sums: Counter[str] = Counter()
@@ -203,6 +227,12 @@ def as_markdown(lines: list[Line]) -> str:
     return "\n".join([written[0], "|---" * len(HEADS) + "|", *written[1:]]) + "\n"
 
 
+def report(lines: list[Line], is_full: bool, seconds: float) -> str:
+    held, size = sum(line.is_held for line in lines), "full" if is_full else "small"
+    told = f"{held} of {len(lines)} rows held, at {size} size, in {seconds / 60:.1f} minutes"
+    return f"\n{as_text(lines)}\n\n{told}\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help="these rows alone")
@@ -223,14 +253,12 @@ def main() -> int:
     arguments += [str(ROOT / place) for place in PLACES] + ["--full"] * options.full
     started = time.monotonic()
     status = pytest.main(arguments, plugins=[bar])
-    lines, seconds = bar.lines(), time.monotonic() - started
-    held = sum(line.is_held for line in lines)
-    size = "full" if options.full else "small"
-    print(f"\n{as_text(lines)}\n")
-    print(f"{held} of {len(lines)} rows held, at {size} size, in {seconds / 60:.1f} minutes")
+    lines = bar.lines()
+    print(report(lines, options.full, time.monotonic() - started), end="")
     if options.markdown:
         options.markdown.write_text(as_markdown(lines), encoding="utf-8")
-    return 0 if held == len(lines) and status == pytest.ExitCode.OK else 1
+    is_held = all(line.is_held for line in lines) and status == pytest.ExitCode.OK
+    return 0 if is_held else 1
 
 
 if __name__ == "__main__":

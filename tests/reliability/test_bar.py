@@ -1,11 +1,13 @@
 """The table of the reliability bar: a row without a test, skipped or failed is shown as such."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from bar import PLACES, ROOT, ROWS, Bar, as_markdown, as_text, rows_of
+from reliability.bar import PLACES, ROOT, ROWS, Bar, BarOfAllTests, as_markdown, as_text, rows_of
 
 HELD = ("C1: a logout is final", "passed", [("tried", 10, "races"), ("found", 0, "resurrected")])
 CAUGHT = ("C1, T1: a blind set", "passed", [])
@@ -13,7 +15,11 @@ CAUGHT = ("C1, T1: a blind set", "passed", [])
 
 def bar_of(*tests):
     """Return the table of row C1 after these tests: docstring, outcome, and figures of each."""
-    bar = Bar(["C1"])
+    (line,) = run(Bar(["C1"]), tests).lines()
+    return line
+
+
+def run(bar, tests):
     for number, (docstring, outcome, figures) in enumerate(tests):
         item = SimpleNamespace(function=SimpleNamespace(__doc__=docstring))
         bar.rows[str(number)] = rows_of(item)
@@ -23,8 +29,7 @@ def bar_of(*tests):
             bar.pytest_runtest_logreport(
                 SimpleNamespace(nodeid=str(number), when=when, outcome=said, user_properties=noted)
             )
-    (line,) = bar.lines()
-    return line
+    return bar
 
 
 @pytest.mark.parametrize(
@@ -68,6 +73,24 @@ def test_the_table_is_at_most_120_wide_and_loses_no_word():
     assert max(map(len, text.splitlines())) <= 120
     assert text.count("races") == 40
     assert "resurrected" in as_markdown([line])
+
+
+@pytest.mark.parametrize(("tests", "status"), [([HELD, CAUGHT], 0), ([HELD], 1)])
+def test_a_run_of_all_tests_fails_for_a_row_that_does_not_hold(tests, status):
+    bar = BarOfAllTests()
+    bar.wanted = ["C1"]
+    session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    run(bar, tests).pytest_sessionfinish(session)
+    assert session.exitstatus == status
+
+
+def test_a_run_of_all_tests_chooses_none_of_them_and_ends_with_the_table():
+    one = f"{__file__}::test_the_row_of_the_planted_bugs_names_the_rows_that_have_none"
+    command = [sys.executable, "-m", "pytest", "--bar", "-p", "no:cacheprovider", one]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "1 passed" in ended.stdout
+    assert f"0 of {len(ROWS)} rows held, at small size" in ended.stdout
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED
 
 
 def test_every_row_has_a_test_and_a_planted_bug():
