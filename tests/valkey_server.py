@@ -44,7 +44,7 @@ def free_ports(count):
 
 
 def wait_until(is_true, what, seconds=_STARTUP, pause=lambda: time.sleep(0.005)):
-    """Ask a server about its state until the answer is yes; there is no event to wait for."""
+    """Ask another process about its state until the answer is yes; it sends us no event."""
     deadline = time.monotonic() + seconds
     while not is_true():
         if time.monotonic() > deadline:

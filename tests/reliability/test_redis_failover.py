@@ -76,19 +76,22 @@ def lose_a_primary(cluster, store, stop):
         assert store.create(f"id-{number}", f'{{"cookie":{cookie},"n":0}}', time.time() + 86400)
     users = [User(app, f"id-{number}") for number in range(USERS)]
     wait_until(cluster.is_copied, "copied")
-    is_over = threading.Event()
+    is_over, answered = threading.Event(), threading.Condition()
 
     def work(mine):
         while not is_over.is_set():
             for user in mine:
                 user.write()
+            with answered:
+                answered.notify()
 
     def wait_for_rounds(since):
         def is_done(user):
             times = [start for start, _, status in list(user.answers) if status == 200]
             return sum(start > since for start in times) >= ROUNDS
 
-        wait_until(lambda: all(map(is_done, users)), "answered", seconds=20)
+        with answered:
+            assert answered.wait_for(lambda: all(map(is_done, users)), timeout=20)
 
     threads = [threading.Thread(target=work, args=[users[n::WORKERS]]) for n in range(WORKERS)]
     for thread in threads:
