@@ -265,7 +265,7 @@ def test_nothing_is_lost_mixed_up_or_left_over_in_a_minute_of_everything(tmp_pat
     figure.tried(seen["went away"], "clients that went away")
     for fault in ("not done", "done, the answer lost"):
         figure.tried(seen[fault], f"injected faults, {fault}")
-    Figure(request.node, "W1").tried(seen["requests"], "requests of the soak, too")
+    Figure(request.node, "W1").tried(seen["requests"], "requests of the soak")
     figure.found(seen["unanswered"] + seen["answered otherwise"], "unanswered")
     figure.found(seen["of another session"], "cross-session values")
     figure.found(seen["acknowledged and lost"], "acknowledgements lost")
