@@ -244,7 +244,7 @@ class _Exchange:
         except StoreError as error:
             if decision.save or decision.set_cookie:
                 raise
-            logger.warning("a session is not renewed: %s", error)  # and who reads has his answer
+            logger.warning("a session is not renewed: %s", str(error))  # who reads has his answer
         self._told = session.key
         if decision.clear_cookie:
             return self._format_cookie("", expires=0)
@@ -317,7 +317,7 @@ class _Exchange:
                 "the session store does not answer as it should",
             )
         level = logging.WARNING if status.startswith("409") else logging.ERROR
-        logger.log(level, "%s: %s (%s)", status, text, error)
+        logger.log(level, "%s: %s (%s)", status, text, str(error))  # its text: not all it holds
         body = f"{status}: {text}\n".encode()
         headers = [
             ("Content-Type", "text/plain; charset=utf-8"),

@@ -271,7 +271,7 @@ class Session(MutableMapping[str, Any]):
             try:
                 self._open(self._stored, self._expires_at)
             except BadRecord as error:
-                logger.warning("a stored session is not used: %s", error)
+                logger.warning("a stored session is not used: %s", str(error))
                 self._begin()
         if self._data is None:
             self._data = {}
@@ -499,7 +499,7 @@ class Session(MutableMapping[str, Any]):
         try:
             self._store.destroy(self.id)
         except StoreError as error:  # it is dead already: what stands there is no session
-            logger.warning("an ended session is still in the store: %s", error)
+            logger.warning("an ended session is still in the store: %s", str(error))
         for name in self.__slots__:
             setattr(self, name, getattr(new, name))
 
@@ -572,7 +572,7 @@ class Session(MutableMapping[str, Any]):
             if record is not None:
                 return self._open(*record)
         except BadRecord as error:
-            logger.warning("a stored session is not used: %s", error)
+            logger.warning("a stored session is not used: %s", str(error))
         raise SessionGone("the store has no such session")
 
 

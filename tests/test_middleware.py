@@ -973,6 +973,15 @@ def test_the_log_gives_reasons_and_neither_id_nor_secret(browse, store, cookie, 
     assert SECRET not in caplog.text
 
 
+def test_a_log_that_keeps_its_records_keeps_no_request(browse, store, cookie, caplog):
+    for failing in ("get", "replace", "touch"):
+        store.failing = {failing}
+        browse(handler(write if failing == "replace" else read), cookie, touch_after=0).get()
+    assert len(caplog.records) == 3
+    kept = [kept for record in caplog.records for kept in (*record.args, record.exc_info)]
+    assert not [each for each in kept if not isinstance(each, str | None)]  # no error, no frames
+
+
 def test_nothing_is_printed_when_nobody_asked_for_a_log(browse, store, cookie, capfd):
     store.failing = {"get"}
     browse(handler(read), cookie).get()
