@@ -284,11 +284,16 @@ class SessionCookie:
     priority = _Attribute[Priority | None]()
 
     def __init__(
-        self, options: CookieOptions = CookieOptions(), now: Callable[[], float] = time.time
+        self,
+        options: CookieOptions = CookieOptions(),
+        now: Callable[[], float] = time.time,
+        expires: float | None = None,
     ) -> None:
         self.options = options
         self._now = now
-        self.touch()
+        self._expires = expires
+        if expires is None and options.max_age is not None:
+            self.touch()
 
     @property
     def original_max_age(self) -> float | None:
@@ -339,10 +344,7 @@ class SessionCookie:
         Raises: ``ValueError`` for text that describes no cookie.
         """
         attributes, is_dated = _read(text, options.secure == "auto", options.same_site == "auto")
-        cookie = cls(attributes, now)
-        if is_dated:
-            cookie._expires = expires_at
-        return cookie
+        return cls(attributes, now, expires_at if is_dated else None)
 
 
 # The sessions of an application nearly all have the same cookie: it is written and read once.

@@ -211,6 +211,7 @@ class Changes(NamedTuple):
 
 
 UNCHANGED = Changes(is_modified=False, is_cookie_changed=False, is_saved=True)
+_UNTOUCHED = UNCHANGED._replace(is_saved=False)  # and new
 
 
 class Session(MutableMapping[str, Any]):
@@ -371,7 +372,7 @@ class Session(MutableMapping[str, Any]):
         is_cookie_changed = options is not loaded[1] and options != loaded[1]
         may_differ = self._is_lent or self._is_written or self.was_saved
         if not (may_differ or is_cookie_changed):
-            return Changes(False, False, self._stored is not None)
+            return UNCHANGED if self._stored is not None else _UNTOUCHED
         now = self._form(self.look())
         if now[0] != loaded[0] and not self._is_written and not self.is_new:
             # Another writer's JSON may look otherwise (1e-7 for our 1e-07) and still say the same.
@@ -400,9 +401,10 @@ class Session(MutableMapping[str, Any]):
         return touch_after == 0 or moved > touch_after or moved > lifetime / 2
 
     def _lifetime(self) -> float:
-        if self._data is None and (age := _AGE.match(self._stored or "")):
-            return self._settings.idle_timeout if age[1] == "null" else int(age[1]) / 1000
-        self.look()
+        if self._data is None:
+            if age := _AGE.match(self._stored or ""):
+                return self._settings.idle_timeout if age[1] == "null" else int(age[1]) / 1000
+            self.look()
         return self.cookie_options.max_age or self._settings.idle_timeout
 
     def _expiry(self, lifetime: float) -> float:

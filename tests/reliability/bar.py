@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -186,7 +186,7 @@ class BarOfAllTests(Bar):
         if session.exitstatus == pytest.ExitCode.OK and not is_held:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         is_full = terminalreporter.config.getoption("--full")
         terminalreporter.write(report(self.lines(), is_full, time.monotonic() - self.started))
 
