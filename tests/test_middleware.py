@@ -561,6 +561,30 @@ def test_a_response_without_our_cookie_may_be_cached(browse, cookie):
     assert browse(handler(read), cookie).get().all("Cache-Control") == []
 
 
+def test_a_cookie_that_was_verified_is_known_again_and_a_forged_one_never(
+    browse, cookie, monkeypatch
+):
+    verified = []
+    monkeypatch.setattr(
+        middleware, "unsign", lambda signed, keys: verified.append(signed) or unsign(signed, keys)
+    )
+    browser = browse(handler(read), cookie)
+    assert [browser.get().body for _ in range(3)] == [b"Ada"] * 3
+    assert len(verified) == 1
+    forged = cookie[:-1] + ("A" if cookie[-1] != "A" else "B")
+    assert [browser.get(cookie=forged).body for _ in range(3)] == [b"None"] * 3
+    assert len(set(verified)) == 2
+    assert len(verified) == 1 + 3 * 2  # with the newest secret, and with the retired ones
+
+
+def test_a_cookie_that_is_known_is_refused_once_its_secret_is_gone(browse, cookie):
+    app = browse.wrap(handler(read))
+    browser = Browser(app)
+    assert browser.get(cookie=cookie).body == b"Ada"
+    app.secrets = (OLDER,)
+    assert browser.get(cookie=cookie).body == b"None"
+
+
 def test_an_unknown_id_that_comes_twice_is_looked_up_once(browse, store):
     value = "connect.sid=s:" + sign("unknown", SECRET)
     browse(handler(ignore)).get(cookie=f"{value}; {value}")
